@@ -78,16 +78,16 @@ TEST_CASE("copy truncates, saturates and takes NaN to zero") {
 TEST_CASE("copy transposes past tile edges, whatever the thread count") {
   for (std::int64_t rows : {1, 3, 4, 31, 33, 67})
     for (std::int64_t cols : {1, 4, 5, 32, 35, 130}) {
-      Array<float> src({2, rows, cols}, Layout::transposed);
+      Array<float> src({rows, 2, cols}, Layout::transposed);
       src.generate([](std::int64_t i) { return i; });
-      Array<double> wide_src({2, rows, cols}, Layout::transposed);
+      Array<double> wide_src({rows, 2, cols}, Layout::transposed);
       wide_src.generate([](std::int64_t i) { return i; });
       on_threads([&] {
-        Array<float> dst({2, rows, cols});
+        Array<float> dst({rows, 2, cols});
         kernels::copy(src.view(), dst.view());
         CHECK(same_bits(dst.values(), src.values()));
         CHECK(dst.guards_intact());
-        Array<double> wide({2, rows, cols});
+        Array<double> wide({rows, 2, cols});
         kernels::copy(wide_src.view(), wide.view());
         CHECK(same_bits(wide.values(), wide_src.values()));
         CHECK(wide.guards_intact());
