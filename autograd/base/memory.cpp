@@ -24,7 +24,7 @@ constexpr std::size_t alignment = 64;
 constexpr std::size_t largest_small = 64 * 1024;
 constexpr int small_classes = 16 + 24;  // 64-byte steps to 1 KiB, then four classes per doubling to 64 KiB
 constexpr int large_classes = 4 * 40;
-constexpr std::uint32_t small_cap_bytes = 1 << 20;  // cached per class and thread
+constexpr std::uint32_t small_cap_bytes = 4 << 20;  // cached per class and thread
 
 struct FreeBlock {
   FreeBlock* next;
@@ -37,7 +37,7 @@ struct SizeClass {
 };
 
 SizeClass geometric_class(std::size_t bytes, int base) noexcept {
-  const int top = std::bit_width(bytes - 1) - 1;  // 2^top < bytes <= 2^(top+1)
+  const int top = static_cast<int>(std::bit_width(bytes - 1)) - 1;  // 2^top < bytes <= 2^(top+1)
   const std::size_t step = (std::size_t{1} << top) / 4;
   const std::size_t over = (bytes - (std::size_t{1} << top) + step - 1) / step;  // 1..4
   return {(top - base) * 4 + static_cast<int>(over) - 1, (std::size_t{1} << top) + over * step};

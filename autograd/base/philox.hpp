@@ -7,6 +7,12 @@
 
 namespace thalweg {
 
+/// Names the draw of one random op: Philox's key and stream.
+struct RandomKey {
+  std::uint64_t seed = 0;
+  std::uint64_t offset = 0;
+};
+
 using PhiloxBlock = std::array<std::uint32_t, 4>;
 
 /// The 128-bit block number `index` of stream `stream` under `key`.

@@ -1,0 +1,267 @@
+// The backward run. Depends on graph, engine.hpp, fmt.
+// Invariant: slots hold gradients only between delivery and pop, and a run that ends by an exception empties them all.
+#include <thalweg/autograd/engine/engine.hpp>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include <thalweg/autograd/engine/run.hpp>
+#include <thalweg/ops/kernels/fault.hpp>
+
+namespace thalweg::engine {
+namespace {
+
+std::atomic<std::uint64_t> next_run{1};
+
+/// Highest rank first; equal ranks (nodes of different threads) in the order of arrival.
+bool later(const Run::Entry& a, const Run::Entry& b) noexcept {
+  return a.rank != b.rank ? a.rank < b.rank : a.arrival > b.arrival;
+}
+
+bool owned_and_dense(const Tensor& t) noexcept {
+  const TensorBody& b = *t.get();
+  return t.ref().unique() && b.storage.unique() && b.contiguous && !b.node &&
+         b.storage->bytes == static_cast<std::size_t>(b.numel) * itemsize(b.dtype);
+}
+
+/// total += g, in place where nobody else can see `total`.
+void accumulate(Ref<TensorBody>& total, Tensor g, bool create_graph) {
+  if (kernels::fault::is(kernels::Fault::accumulate)) [[unlikely]] return;
+  Tensor sum(std::move(total));
+  if (!create_graph && owned_and_dense(sum)) add_into(sum, g);
+  else if (!create_graph && owned_and_dense(g)) {
+    add_into(g, sum);  // a + b and b + a have the same bits
+    sum = std::move(g);
+  } else {
+    sum = add(sum, g);
+  }
+  total = sum.take();
+}
+
+struct LeafLock {
+  explicit LeafLock(Node& n) noexcept : node(n) {
+    while (node.lock.test_and_set(std::memory_order_acquire)) {
+    }
+  }
+  LeafLock(const LeafLock&) = delete;
+  LeafLock& operator=(const LeafLock&) = delete;
+  ~LeafLock() { node.lock.clear(std::memory_order_release); }
+  Node& node;
+};
+
+/// The gradient after the node's hooks for output j.
+Tensor through_hooks(Node& node, std::uint32_t j, Tensor g) {
+  if (!node.extra || node.extra->hooks.empty()) return g;
+  const std::vector<Hook> hooks = node.extra->hooks;  // a hook may remove itself
+  for (const Hook& h : hooks) {
+    if (h.output != j) continue;
+    Tensor changed = h.call(g);
+    if (!changed.defined()) continue;
+    if (!(changed.shape() == g.shape()) || changed.dtype() != g.dtype())
+      throw_error<GraphError>({.op = node.op->name, .arg = "a hook's result", .given = changed.describe(),
+                               .wanted = g.describe(), .what = "a hook changed shape or dtype of a gradient",
+                               .loc = node.loc});
+    g = std::move(changed);
+  }
+  return g;
+}
+
+}  // namespace
+
+Run::Run(bool retain, bool create) : id_(next_run.fetch_add(1)), retain_(retain || create), create_(create) {
+  heap_.reserve(64);
+}
+
+Run::~Run() {
+  for (const Entry& e : heap_) {
+    for (int j = 0; j < e.node->n_out; ++j) e.node->grads()[j].reset();
+    e.node->run.store(0, std::memory_order_relaxed);
+  }
+  for (Leaf& l : leaves_)
+    if (l.node->run.load(std::memory_order_relaxed) == id_) {
+      l.node->run_slot = -1;
+      l.node->run.store(0, std::memory_order_release);
+    }
+}
+
+Run::Leaf& Run::leaf(Node& node) {
+  if (node.run.load(std::memory_order_relaxed) == id_) return leaves_[static_cast<std::size_t>(node.run_slot)];
+  std::uint64_t free = 0;
+  if (node.run.compare_exchange_strong(free, id_, std::memory_order_acquire)) {
+    node.run_slot = static_cast<std::int32_t>(leaves_.size());
+  } else {  // another thread's run holds the leaf's slot number: search our own list
+    for (Leaf& l : leaves_)
+      if (l.node.get() == &node) return l;
+  }
+  return leaves_.emplace_back(Leaf{Ref<Node>::share(&node), {}, -1});
+}
+
+void Run::want(Node& node, std::uint32_t index, int slot) {
+  if (node.is_leaf) leaf(node).wanted = slot;
+  else wanted_.push_back({&node, index, slot});
+}
+
+void Run::mark(Node& root) {
+  struct Frame {
+    Node* node;
+    int next;
+  };
+  std::vector<Frame> stack;
+  const auto enter = [&](Node& n) {
+    n.visited = id_;
+    n.reaches = std::any_of(wanted_.begin(), wanted_.end(), [&](const Wanted& w) { return w.node == &n; });
+    stack.push_back({&n, 0});
+  };
+  if (root.is_leaf || root.visited == id_) return;
+  enter(root);
+  while (!stack.empty()) {
+    Frame& f = stack.back();
+    if (f.next == f.node->n_in) {
+      const bool reaches = f.node->reaches;
+      stack.pop_back();
+      if (!stack.empty() && reaches) stack.back().node->reaches = true;
+      continue;
+    }
+    Node* child = f.node->edges()[f.next++].node;
+    if (!child) continue;
+    if (child->is_leaf) f.node->reaches |= is_wanted_leaf(*child);
+    else if (child->visited == id_) f.node->reaches |= child->reaches;
+    else enter(*child);
+  }
+}
+
+bool Run::is_wanted_leaf(Node& node) const noexcept {
+  if (node.run.load(std::memory_order_relaxed) == id_) return true;
+  return std::any_of(leaves_.begin(), leaves_.end(), [&](const Leaf& l) { return l.node.get() == &node; });
+}
+
+bool Run::leads_somewhere(Node& node) const noexcept {
+  if (!selective_) return true;
+  return node.is_leaf ? is_wanted_leaf(node) : node.visited == id_ && node.reaches;
+}
+
+void Run::deliver(Node& target, std::uint32_t index, Tensor g, const Node* from) {
+  const Meta& meta = target.outs()[index];
+  if (!(g.shape() == meta.shape) || g.dtype() != meta.dtype) [[unlikely]] {
+    if (from && !(g.shape() == meta.shape) && !from->op->broadcasts)
+      throw_error<GraphError>({.op = from->op->name, .arg = "the gradient its vjp returned", .given = g.describe(),
+                               .wanted = describe(meta.dtype, meta.shape), .what = "wrong shape", .loc = from->loc});
+    g = fit(g, meta.dtype, meta.shape);
+  }
+  if (target.is_leaf) {
+    Leaf& l = leaf(target);
+    if (l.total) accumulate(l.total, std::move(g), create_);
+    else l.total = g.take();
+    return;
+  }
+  const std::uint64_t holder = target.run.load(std::memory_order_relaxed);
+  if (holder == 0) {
+    target.run.store(id_, std::memory_order_relaxed);
+    heap_.push_back({target.rank, arrivals_++, &target});
+    std::push_heap(heap_.begin(), heap_.end(), later);
+  } else if (holder != id_) {
+    throw_error<GraphError>({.op = target.op->name, .what = "two backward passes run through the same graph at once; "
+                             "record a graph per thread", .loc = target.loc});
+  }
+  Ref<TensorBody>& slot = target.grads()[index];
+  if (slot) accumulate(slot, std::move(g), create_);
+  else slot = g.take();
+}
+
+void Run::execute(std::vector<Tensor>* results) {
+  while (!heap_.empty()) {
+    std::pop_heap(heap_.begin(), heap_.end(), later);
+    Node& node = *heap_.back().node;
+    Tensor few[2];
+    std::vector<Tensor> many;
+    Tensor* grads = few;
+    if (node.n_out > 2) {
+      many.resize(node.n_out);
+      grads = many.data();
+    }
+    for (int j = 0; j < node.n_out; ++j) grads[j] = Tensor(std::move(node.grads()[j]));
+    heap_.pop_back();
+    node.run.store(0, std::memory_order_relaxed);
+    for (int j = 0; node.extra && j < node.n_out; ++j)
+      if (grads[j].defined()) grads[j] = through_hooks(node, static_cast<std::uint32_t>(j), std::move(grads[j]));
+    keep_retained(node, grads);
+    if (results)
+      for (const Wanted& w : wanted_)
+        if (w.node == &node) (*results)[static_cast<std::size_t>(w.slot)] = grads[w.index];
+    run_node(node, grads);
+  }
+}
+
+void Run::keep_retained(Node& node, const Tensor* grads) {
+  if (!node.extra || selective_) return;
+  NodeExtra& e = *node.extra;
+  for (std::size_t k = 0; k < e.retained.size(); ++k)
+    if (const Tensor& g = grads[e.retained[k]]; g.defined()) {
+      Ref<TensorBody>& kept = e.retained_grads[k];
+      kept = kept ? add(Tensor(kept), g).take() : g.ref();
+    }
+}
+
+void Run::run_node(Node& node, const Tensor* grads) {
+  std::uint64_t needs = 0;
+  for (int i = 0; i < node.n_in; ++i)
+    if (Node* p = node.edges()[i].node; p && leads_somewhere(*p)) needs |= std::uint64_t{1} << (i < 63 ? i : 63);
+  if (!needs) return;
+  if (node.spent)
+    throw_error<GraphError>({.op = node.op->name,
+                             .what = "this part of the graph was already used by a backward pass and its saved values "
+                                     "are gone; pass retain_graph to the first pass to run it again",
+                             .loc = node.loc});
+  Tensor few[8];
+  std::vector<Tensor> many;
+  Tensor* result = few;
+  if (node.n_in > 8) {
+    many.resize(node.n_in);
+    result = many.data();
+  }
+  Vjp v(node, grads, needs, create_, result);
+  thread_state.call_site = node.loc;
+  void* attrs = node.op->attrs_size ? node.attrs() : nullptr;
+  if (node.op->kind == OpKind::pointwise && !create_) pointwise_vjp(v, attrs);
+  else node.op->vjp(v, attrs);
+  if (!retain_) {
+    node.release_saved();
+    node.spent = true;
+  }
+  for (int i = 0; i < node.n_in; ++i) {
+    const Edge& e = node.edges()[i];
+    if (!e.node || ((needs >> (i < 63 ? i : 63)) & 1u) == 0) continue;
+    if (!result[i].defined())
+      throw_error<GraphError>({.op = node.op->name, .arg = fmt::format("the gradient of argument {}", i + 1),
+                               .given = "undefined", .wanted = describe(e.node->outs()[e.index].dtype,
+                                                                        e.node->outs()[e.index].shape),
+                               .what = "the vjp left out a gradient that is needed", .loc = node.loc});
+    deliver(*e.node, e.index, std::move(result[i]), &node);
+  }
+}
+
+void Run::run_leaf_hooks() {
+  for (Leaf& l : leaves_)
+    if (l.total && l.node->extra) l.total = through_hooks(*l.node, 0, Tensor(std::move(l.total))).take();
+}
+
+void Run::commit_leaves() {
+  for (Leaf& l : leaves_) {
+    if (!l.total) continue;
+    Tensor g(std::move(l.total));
+    // The leaf must own its gradient alone: what a hook, a saved value or another leaf holds is copied.
+    if (!owned_and_dense(g)) g = g.clone();
+    LeafLock lock(*l.node);
+    Ref<TensorBody>& kept = l.node->grads()[0];
+    if (!kept) kept = g.take();
+    else accumulate(kept, std::move(g), false);
+  }
+}
+
+void Run::collect_leaves(std::vector<Tensor>& results) {
+  for (Leaf& l : leaves_)
+    if (l.wanted >= 0 && l.total) results[static_cast<std::size_t>(l.wanted)] = Tensor(std::move(l.total));
+}
+
+}  // namespace thalweg::engine

@@ -1,0 +1,81 @@
+// apply: runs an op eagerly and, where a gradient can flow, records it. One door for the library's and users' ops.
+// Depends on op_def, node. Invariant: everything that can throw comes before the node exists, so an op that throws
+// leaves no trace.
+#pragma once
+
+#include <span>
+
+#include <thalweg/autograd/graph/node.hpp>
+#include <thalweg/autograd/graph/op_def.hpp>
+
+namespace thalweg {
+
+/// What the harness hangs into a thread to watch or corrupt the ops that run inside a vjp.
+struct ApplyHook {
+  virtual ~ApplyHook() = default;
+  /// Called instead of the op; usually ends in apply_unhooked().
+  virtual void apply(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out) = 0;
+  /// Called for each saved value that a vjp unpacks.
+  virtual Tensor saved(const Tensor& t) { return t; }
+};
+
+/// Runs `op` on in[0..n) and writes its outputs to out[0..n_out). `attrs` points to the op's Attrs, or is null.
+/// Throws what infer and check throw, and VersionError for an input whose recorded value was overwritten.
+void apply(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out);
+/// The same without consulting the thread's hook.
+void apply_unhooked(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out);
+/// Writes the result of a pointwise op into in[0] and records it there. Throws GraphError where the derivative
+/// needs the overwritten value, where in[0] is a leaf that wants a gradient, or a view of a recorded tensor.
+void apply_in_place(const OpDef& op, Tensor* in, int n, const void* attrs, Loc loc);
+
+/// The common shape of two inputs by NumPy's rule. Throws ShapeError naming `ins.op` and both.
+Dims broadcast_shapes(const Ins& ins);
+/// infer of the pointwise kind: the broadcast shape and the promoted dtype (floating unless `integers`).
+void infer_pointwise(const OpDef& op, const Ins& ins, Outs& outs);
+/// `v` as `shape`, repeated dimensions with stride 0. The shapes must be broadcastable.
+ConstView broadcast_view(const ConstView& v, const Dims& shape);
+/// The dtype a pointwise op computes in for these inputs.
+DType compute_dtype(const OpDef& op, const Ins& ins);
+/// The kernel index of a compute dtype: f32 0, f64 1, i64 2.
+constexpr int kernel_index(DType compute) noexcept {
+  return compute == DType::f32 ? 0 : compute == DType::f64 ? 1 : 2;
+}
+
+/// What a vjp works with: the gradients of the outputs, saved values, and where to put the inputs' gradients.
+class Vjp {
+ public:
+  Vjp(Node& node, const Tensor* grads, std::uint64_t needs, bool create_graph, Tensor* result) noexcept
+      : node_(node), grads_(grads), needs_(needs), create_graph_(create_graph), result_(result) {}
+
+  /// Whether the gradient of input i is wanted; computing others is wasted work.
+  bool needs(int i) const noexcept { return ((needs_ >> i) & 1u) != 0; }
+  bool create_graph() const noexcept { return create_graph_; }
+  int n_in() const noexcept { return node_.n_in; }
+  /// The gradient of output j; zeros when nothing flowed into it.
+  Tensor g(int j = 0) const;
+  /// Saved input i, attached to the graph when a graph of the gradient is wanted.
+  Tensor in(int i) const;
+  /// Saved output j.
+  Tensor out(int j = 0) const;
+  bool has_in(int i) const noexcept { return ((node_.saved_mask >> i) & 1u) != 0; }
+  /// Shape and dtype of input i; it must want a gradient.
+  const Meta& in_meta(int i) const noexcept { return node_.edges()[i].node->outs()[node_.edges()[i].index]; }
+  const Meta& out_meta(int j = 0) const noexcept { return node_.outs()[j]; }
+  /// Hands over the gradient of input i.
+  void set(int i, Tensor gradient) { result_[i] = std::move(gradient); }
+  Node& node() const noexcept { return node_; }
+
+ private:
+  Tensor unpack(int bit) const;
+
+  Node& node_;
+  const Tensor* grads_;
+  std::uint64_t needs_;
+  bool create_graph_;
+  Tensor* result_;
+};
+
+/// First-order gradients of a pointwise op by its fused kernels.
+void pointwise_vjp(Vjp& v, const void* attrs);
+
+}  // namespace thalweg

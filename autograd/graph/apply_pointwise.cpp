@@ -1,0 +1,198 @@
+// The pointwise kind: broadcasting, dtype rule, the kernel call and the fused first-order gradient.
+// Depends on graph, kernels/pointwise. Invariant: the path for equal contiguous f32 inputs looks at nothing twice.
+#include <thalweg/autograd/graph/apply.hpp>
+#include <thalweg/autograd/graph/record.hpp>
+#include <thalweg/autograd/tensor/factories.hpp>
+
+namespace thalweg {
+namespace {
+
+constexpr int max_operands = 3;
+constexpr std::int64_t direct_limit = 4096;  // up to here the kernel is called without the layout driver
+
+[[noreturn, gnu::cold]] void throw_not_broadcastable(const Ins& ins) {
+  std::string shapes;
+  for (int i = 0; i < ins.n; ++i) shapes += (i ? " and " : "") + describe(ins[i]);
+  ins.fail<ShapeError>("", shapes, "sizes equal or 1, aligned from the last dimension", "shapes do not broadcast");
+}
+
+/// True when the op can run straight over memory: one dtype, one shape, all dense.
+bool uniform(const OpDef& op, const Tensor* in, int n) {
+  const TensorBody& a = *in[0].get();
+  if (!a.contiguous || !(is_floating(a.dtype) || (op.integers && a.dtype == DType::i64))) return false;
+  for (int i = 1; i < n; ++i) {
+    const TensorBody& b = *in[i].get();
+    if (b.dtype != a.dtype || !b.contiguous || !(b.shape == a.shape)) return false;
+  }
+  return true;
+}
+
+struct OperandViews {
+  ConstView views[max_operands];
+  Ins ins;
+  OperandViews(const OpDef& op, const Tensor* in, int n, Loc loc) : ins{op.name, loc, n, views, 0} {
+    for (int i = 0; i < n; ++i) views[i] = in[i].view();
+    ins.present = (std::uint64_t{1} << n) - 1;
+  }
+};
+
+void run_strided(const OpDef& op, const Ins& ins, const View& dst, DType compute, const void* attrs) {
+  ConstView src[max_operands];
+  for (int i = 0; i < ins.n; ++i) src[i] = broadcast_view(ins[i], dst.shape);
+  kernels::pointwise(op.kernels().forward[kernel_index(compute)], compute, src, ins.n, dst, attrs);
+}
+
+void check_defined(const OpDef& op, const Tensor* in, int n, Loc loc) {
+  for (int i = 0; i < n; ++i)
+    if (!in[i].defined()) [[unlikely]] throw_undefined_input(op, i, loc);
+}
+
+}  // namespace
+
+Dims broadcast_shapes(const Ins& ins) {
+  Dims shape = ins[0].shape;
+  for (int i = 1; i < ins.n; ++i) {
+    const Dims& s = ins[i].shape;
+    while (shape.size() < s.size()) shape.insert(0, 1);
+    const int lead = shape.size() - s.size();
+    for (int d = 0; d < s.size(); ++d) {
+      std::int64_t& out = shape[lead + d];
+      if (out == s[d] || s[d] == 1) continue;
+      if (out != 1) throw_not_broadcastable(ins);
+      out = s[d];
+    }
+  }
+  return shape;
+}
+
+ConstView broadcast_view(const ConstView& v, const Dims& shape) {
+  ConstView r(v.data, v.dtype, shape, Dims::filled(shape.size(), 0));
+  const int lead = shape.size() - v.shape.size();
+  for (int d = 0; d < v.shape.size(); ++d)
+    if (v.shape[d] == shape[lead + d]) r.strides[lead + d] = v.strides[d];
+  return r;
+}
+
+DType compute_dtype(const OpDef& op, const Ins& ins) {
+  DType d = ins[0].dtype;
+  // a condition (no gradient, first of three) takes no part in promotion
+  if (ins.n == 3) d = promote(ins[1].dtype, ins[2].dtype);
+  else if (ins.n == 2) d = promote(d, ins[1].dtype);
+  if (is_floating(d)) return d;
+  return op.integers ? DType::i64 : DType::f32;
+}
+
+void infer_pointwise(const OpDef& op, const Ins& ins, Outs& outs) {
+  const DType compute = compute_dtype(op, ins);
+  DType result = compute;
+  if (op.predicate) {
+    result = DType::boolean;
+  } else if (compute == DType::i64) {
+    result = ins.n == 3 ? promote(ins[1].dtype, ins[2].dtype)
+             : ins.n == 2 ? promote(ins[0].dtype, ins[1].dtype) : ins[0].dtype;
+  }
+  outs.add(result, broadcast_shapes(ins));
+}
+
+void apply_pointwise(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out) {
+  check_defined(op, in, n, loc);
+  const std::uint64_t wants = wants_gradient(op, in, n, loc);
+  Tensor result;
+  if (uniform(op, in, n)) [[likely]] {
+    const TensorBody& a = *in[0].get();
+    result = empty(a.shape, op.predicate ? DType::boolean : a.dtype);
+    const void* src[max_operands] = {a.data, n > 1 ? in[1].get()->data : nullptr, n > 2 ? in[2].get()->data : nullptr};
+    const int k = kernel_index(a.dtype);
+    if (!op.predicate && a.numel <= direct_limit) {
+      op.kernels().forward[k](src, result.get()->data, a.numel, attrs);
+    } else {
+      OperandViews v(op, in, n, loc);
+      kernels::pointwise(op.kernels().forward[k], a.dtype, v.views, n, result.mutable_view(), attrs);
+    }
+  } else {
+    OperandViews v(op, in, n, loc);
+    Outs outs;
+    infer_pointwise(op, v.ins, outs);
+    result = empty(outs.meta[0].shape, outs.meta[0].dtype);
+    run_strided(op, v.ins, result.mutable_view(), compute_dtype(op, v.ins), attrs);
+  }
+  if (wants) record(op, in, n, wants, &result, 1, attrs, loc);
+  out[0] = std::move(result);
+}
+
+namespace {
+
+void check_in_place(const OpDef& op, const Tensor* in, int n, std::uint64_t wants, Loc loc) {
+  const TensorBody& self = *in[0].get();
+  const auto refuse = [&](const char* what) {
+    throw_error<GraphError>({.op = std::string(op.name) + "_", .arg = "the tensor written to",
+                             .given = in[0].describe(), .what = what, .loc = loc});
+  };
+  if (thread_state.grad_enabled && self.node && self.node->is_leaf)
+    refuse("a leaf that wants a gradient is written in place; use NoGrad, or the op that returns a new tensor");
+  if (wants && (saved_mask(op, n, wants) & need_input(0)))
+    refuse("the derivative needs the value that this overwrites; use the op that returns a new tensor");
+  const bool made_by_view = self.node && static_cast<const Node*>(self.node.get())->op->kind == OpKind::view;
+  const Storage& memory = *self.storage;
+  const bool seen_by_view = memory.viewed.load(std::memory_order_relaxed) && !self.storage.unique();
+  if (wants && (made_by_view || seen_by_view))
+    refuse("views share this memory and would miss the recorded write; use the op that returns a new tensor");
+}
+
+}  // namespace
+
+void apply_in_place(const OpDef& op, Tensor* in, int n, const void* attrs, Loc loc) {
+  if (thread_state.call_site) loc = thread_state.call_site;
+  check_defined(op, in, n, loc);
+  const std::uint64_t wants = wants_gradient(op, in, n, loc);
+  check_in_place(op, in, n, wants, loc);
+  OperandViews v(op, in, n, loc);
+  Outs outs;
+  infer_pointwise(op, v.ins, outs);
+  Tensor& self = in[0];
+  if (!(outs.meta[0].shape == self.shape()) || outs.meta[0].dtype != self.dtype())
+    throw_error<ShapeError>({.op = std::string(op.name) + "_", .arg = "the result",
+                             .given = describe(outs.meta[0].dtype, outs.meta[0].shape), .wanted = self.describe(),
+                             .what = "an in-place op must keep shape and dtype", .loc = loc});
+  // An operand on the same storage at another place would be read after it was written.
+  Tensor copies[max_operands];
+  for (int i = 1; i < n; ++i) {
+    const TensorBody& b = *in[i].get();
+    if (b.storage == self.get()->storage && !(b.data == self.get()->data && b.shape == self.shape() &&
+                                              b.strides == self.strides())) {
+      copies[i] = in[i].detach().clone(loc);
+      v.views[i] = copies[i].view();
+    }
+  }
+  self.get()->storage->bump(op.name, loc);
+  run_strided(op, v.ins, self.mutable_view(), compute_dtype(op, v.ins), attrs);
+  if (wants) record(op, in, n, wants, &self, 1, attrs, loc);
+}
+
+void pointwise_vjp(Vjp& v, const void* attrs) {
+  Node& node = v.node();
+  const OpDef& op = *node.op;
+  const Tensor g = v.g();
+  for (int i = 0; i < node.n_in; ++i) {
+    if (!v.needs(i)) continue;
+    if (op.identity[i]) {
+      v.set(i, g);
+      continue;
+    }
+    ConstView src[1 + 4];
+    int k = 0;
+    src[k++] = g.view();
+    for (NeedMask rest = op.needs_of(i); rest; rest &= rest - 1) {
+      const int bit = __builtin_ctz(rest);
+      const SavedValue& s = node.saved_at(bit);
+      check_version(node, s, bit >= 16);
+      src[k++] = broadcast_view(ConstView(s.data, s.dtype, s.shape, s.strides), g.shape());
+    }
+    Tensor result = empty(g.shape(), g.dtype());
+    const kernels::PointwiseFn fn = op.kernels().backward[i][kernel_index(g.dtype())];
+    kernels::pointwise(fn, g.dtype(), src, k, result.mutable_view(), attrs);
+    v.set(i, std::move(result));
+  }
+}
+
+}  // namespace thalweg

@@ -1,0 +1,21 @@
+// The recording half of apply, shared by the two .cpp files that run ops. Internal: not for users.
+// Depends on node, op_def.
+#pragma once
+
+#include <thalweg/autograd/graph/node.hpp>
+
+namespace thalweg {
+
+/// Bit i is set when input i wants a gradient and recording is on. Throws VersionError for a stale input.
+std::uint64_t wants_gradient(const OpDef& op, const Tensor* in, int n, Loc loc);
+/// What a node must save when the inputs in `wants` want gradients.
+NeedMask saved_mask(const OpDef& op, int n, std::uint64_t wants);
+/// Makes the node and hangs it on the outputs.
+void record(const OpDef& op, const Tensor* in, int n, std::uint64_t wants, Tensor* out, int n_out,
+            const void* attrs, Loc loc);
+void apply_pointwise(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out);
+
+[[noreturn, gnu::cold]] void throw_undefined_input(const OpDef& op, int i, Loc loc);
+[[noreturn, gnu::cold]] void throw_stale_input(const OpDef& op, int i, const Tensor& t, Loc loc);
+
+}  // namespace thalweg
