@@ -22,16 +22,28 @@ struct Floor {
   int level;
 };
 
-// Longest prefixes first. Folders on one level do not see each other, but for the engine's, which are one thing.
-// Pointwise formulas lie below the kernels that are made from them; tensors are filled, copied and printed by
-// kernels; data sets are read through io's byte sources.
+// Longest prefixes first. Folders on one level do not see each other, but for the engine's, which are one
+// thing. Pointwise formulas lie below the kernels that are made from them; tensors are filled, copied and
+// printed by kernels; data sets are read through io's byte sources.
 constexpr std::array floors{
-    Floor{"autograd/thalweg.hpp", 60}, Floor{"thalweg.hpp", 60},    Floor{"op.hpp", 40},
-    Floor{"autograd/base/", 10},       Floor{"ops/pointwise/", 15}, Floor{"ops/kernels/", 20},
-    Floor{"autograd/tensor/", 25},     Floor{"autograd/", 30},      Floor{"ops/", 40},
-    Floor{"io/", 45},                  Floor{"nn/", 50},            Floor{"optim/", 50},
-    Floor{"check/", 50},               Floor{"data/", 50},          Floor{"train/", 55},
-    Floor{"examples/", 70},            Floor{"tests/", 70},         Floor{"bench/", 70},
+    Floor{"autograd/thalweg.hpp", 60},
+    Floor{"thalweg.hpp", 60},
+    Floor{"op.hpp", 40},
+    Floor{"autograd/base/", 10},
+    Floor{"ops/pointwise/", 15},
+    Floor{"ops/kernels/", 20},
+    Floor{"autograd/tensor/", 25},
+    Floor{"autograd/", 30},
+    Floor{"ops/", 40},
+    Floor{"io/", 45},
+    Floor{"nn/", 50},
+    Floor{"optim/", 50},
+    Floor{"check/", 50},
+    Floor{"data/", 50},
+    Floor{"train/", 55},
+    Floor{"examples/", 70},
+    Floor{"tests/", 70},
+    Floor{"bench/", 70},
     Floor{"tools/", 70},
 };
 constexpr Floor ops_floor{"ops/", 40};
