@@ -1,5 +1,5 @@
-// What the kernel tests share: strided arrays with a guard zone, layouts, and loops over targets and thread counts.
-// Depends on base, par, simd targets and doctest.
+// What the kernel tests share: strided arrays with a guard zone, layouts, and loops over targets and thread
+// counts. Depends on base, par, simd targets and doctest.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <random>
+#include <string>
 #include <vector>
 
 #include <thalweg/autograd/base/view.hpp>
@@ -20,12 +21,13 @@ using thalweg::Dims;
 using thalweg::DType;
 using thalweg::View;
 
-/// How an array's elements lie: dense row-major; dimensions stored in reverse order; every second element of a wider
-/// array, one element off alignment; the last dimension backwards.
+/// How an array's elements lie: dense row-major; dimensions stored in reverse order; every second element of
+/// a wider array, one element off alignment; the last dimension backwards.
 enum class Layout { dense, transposed, spaced, flipped };
 inline constexpr Layout all_layouts[] = {Layout::dense, Layout::transposed, Layout::spaced, Layout::flipped};
 
-/// A strided array that owns its bytes, filled with a marker that `guards_intact` looks for between the elements.
+/// A strided array that owns its bytes, filled with a marker that `guards_intact` looks for between the
+/// elements.
 template <class T>
 class Array {
  public:
@@ -46,7 +48,9 @@ class Array {
     }
   }
 
-  View view() { return {reinterpret_cast<T*>(storage_.data()) + start_, thalweg::dtype_of<T>, shape_, strides_}; }
+  View view() {
+    return {reinterpret_cast<T*>(storage_.data()) + start_, thalweg::dtype_of<T>, shape_, strides_};
+  }
   std::int64_t size() const { return thalweg::numel(shape_); }
   const Dims& shape() const { return shape_; }
 
@@ -108,7 +112,7 @@ template <class F>
 void on_targets(F&& f) {
   for (thalweg::simd::Target t : thalweg::simd::supported_targets()) {
     const thalweg::simd::TargetScope scope(t);
-    INFO("target " << thalweg::simd::target_name(t));
+    INFO("target " << std::string(thalweg::simd::target_name(t)));
     f();
   }
 }

@@ -1,0 +1,152 @@
+// Positions of extremes, and running sums and products: both walk a sequence element by element in row-major
+// order. Depends on base, par and reduce_plan. Invariant: one sequence is walked by one thread from its first
+// element on.
+#include <thalweg/ops/kernels/reduce_arg.hpp>
+
+#include <type_traits>
+
+#include <thalweg/ops/kernels/par.hpp>
+#include <thalweg/ops/kernels/reduce_plan.hpp>
+
+namespace thalweg::kernels {
+namespace {
+
+constexpr std::int64_t grain_elements = 32768;
+
+template <class T>
+bool is_nan(T x) noexcept {
+  if constexpr (std::is_floating_point_v<T>)
+    return x != x;
+  else
+    return false;
+}
+
+template <class T, bool greatest>
+std::int64_t position_of_extreme(const T* x, const Sequence& sequence) noexcept {
+  T best = *x;
+  std::int64_t at = 0;
+  if (is_nan(best)) return 0;
+  const std::int64_t step = sequence.plan.src[sequence.plan.rank - 1];
+  walk_rows(sequence.plan, 0, sequence.size,
+            [&](std::int64_t, std::int64_t s, std::int64_t n, std::int64_t position) {
+              if (is_nan(best)) return;
+              for (std::int64_t i = 0; i < n; ++i) {
+                const T value = x[s + i * step];
+                // Not >= best is also true of a NaN, which ends the search; one rarely taken branch serves
+                // both.
+                if (greatest ? !(value <= best) : !(value >= best)) {
+                  best = value;
+                  at = position + i;
+                  if (is_nan(best)) return;
+                }
+              }
+            });
+  return at;
+}
+
+template <class T>
+void arg_of(bool greatest, const ConstView& src, const View& dst, const Dims& axes) noexcept {
+  const int rank = src.shape.size();
+  const bool keepdim = dst.shape.size() == rank;
+  Dims kept_shape, kept_src, kept_dst, shape, strides;
+  for (int i = 0, k = 0; i < rank; ++i) {
+    const bool reduced = axes.contains(i);
+    if (reduced) {
+      shape.push_back(src.shape[i]), strides.push_back(src.strides[i]);
+    } else {
+      kept_shape.push_back(src.shape[i]), kept_src.push_back(src.strides[i]);
+      kept_dst.push_back(dst.strides[keepdim ? i : k]);
+    }
+    if (keepdim || !reduced) ++k;
+  }
+  const CopyPlan kept = copy_plan(kept_shape, kept_dst, kept_src, true);
+  const Sequence sequence(shape, strides);
+  const std::int64_t dst_step = kept.dst[kept.rank - 1], src_step = kept.src[kept.rank - 1];
+  const T* from = src.as<T>();
+  std::int64_t* to = dst.as<std::int64_t>();
+  par::chunks(kept.total, std::max<std::int64_t>(1, grain_elements / sequence.size),
+              [&](std::int64_t begin, std::int64_t end) {
+                walk_rows(kept, begin, end,
+                          [&](std::int64_t d, std::int64_t s, std::int64_t n, std::int64_t) {
+                            for (std::int64_t i = 0; i < n; ++i) {
+                              const T* x = from + s + i * src_step;
+                              to[d + i * dst_step] = greatest ? position_of_extreme<T, true>(x, sequence)
+                                                              : position_of_extreme<T, false>(x, sequence);
+                            }
+                          });
+              });
+}
+
+template <class T, class Acc, class Out>
+void scan_of(ScanKind kind, const ConstView& src, const View& dst, int dim, bool reverse) noexcept {
+  Dims shape, src_strides, dst_strides;
+  for (int i = 0; i < src.shape.size(); ++i) {
+    if (i == dim) continue;
+    shape.push_back(src.shape[i]), src_strides.push_back(src.strides[i]),
+        dst_strides.push_back(dst.strides[i]);
+  }
+  const CopyPlan lines = copy_plan(shape, dst_strides, src_strides, false);
+  const std::int64_t n = src.shape[dim];
+  if (lines.total * n == 0) return;
+  const std::int64_t ss = reverse ? -src.strides[dim] : src.strides[dim];
+  const std::int64_t ds = reverse ? -dst.strides[dim] : dst.strides[dim];
+  const T* from = src.as<T>() - (reverse ? ss * (n - 1) : 0);
+  Out* to = dst.as<Out>() - (reverse ? ds * (n - 1) : 0);
+  const std::int64_t src_step = lines.src[lines.rank - 1], dst_step = lines.dst[lines.rank - 1];
+  par::chunks(
+      lines.total, std::max<std::int64_t>(1, grain_elements / n), [&](std::int64_t begin, std::int64_t end) {
+        walk_rows(lines, begin, end, [&](std::int64_t d, std::int64_t s, std::int64_t count, std::int64_t) {
+          for (std::int64_t i = 0; i < count; ++i) {
+            const T* x = from + s + i * src_step;
+            Out* y = to + d + i * dst_step;
+            Acc acc = kind == ScanKind::sum ? Acc{0} : Acc{1};
+            for (std::int64_t j = 0; j < n; ++j) {
+              const Acc value = static_cast<Acc>(x[j * ss]);
+              acc = kind == ScanKind::sum ? acc + value : acc * value;
+              y[j * ds] = static_cast<Out>(acc);
+            }
+          }
+        });
+      });
+}
+
+}  // namespace
+
+void reduce_arg(ReduceKind kind, const ConstView& src, const View& dst, const Dims& axes) noexcept {
+  const bool greatest = kind == ReduceKind::argmax;
+  switch (src.dtype) {
+    case DType::f32:
+      return arg_of<float>(greatest, src, dst, axes);
+    case DType::f64:
+      return arg_of<double>(greatest, src, dst, axes);
+    case DType::i64:
+      return arg_of<std::int64_t>(greatest, src, dst, axes);
+    case DType::i32:
+      return arg_of<std::int32_t>(greatest, src, dst, axes);
+    case DType::u8:
+      return arg_of<std::uint8_t>(greatest, src, dst, axes);
+    case DType::boolean:
+      return arg_of<bool>(greatest, src, dst, axes);
+  }
+}
+
+void scan(ScanKind kind, const ConstView& src, const View& dst, int dim, bool reverse) noexcept {
+  using U = std::uint64_t;  // wraps without undefined behaviour
+  using I = std::int64_t;
+  switch (src.dtype) {
+    case DType::f32:
+      return scan_of<float, double, float>(kind, src, dst, dim, reverse);
+    case DType::f64:
+      return scan_of<double, double, double>(kind, src, dst, dim, reverse);
+    case DType::i64:
+      return scan_of<I, U, I>(kind, src, dst, dim, reverse);
+    case DType::i32:
+      return scan_of<std::int32_t, U, I>(kind, src, dst, dim, reverse);
+    case DType::u8:
+      return scan_of<std::uint8_t, U, I>(kind, src, dst, dim, reverse);
+    case DType::boolean:
+      return scan_of<bool, U, I>(kind, src, dst, dim, reverse);
+  }
+}
+
+}  // namespace thalweg::kernels
