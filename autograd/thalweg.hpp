@@ -1,0 +1,11 @@
+// The umbrella: everything a program that trains needs. Holds neither op structs nor Highway, so it compiles in under
+// a second; `<thalweg/op.hpp>` is for those who write ops, `<thalweg/check/...>` for those who certify them.
+#pragma once
+
+#include <thalweg/autograd/base/thread_state.hpp>
+#include <thalweg/autograd/engine/engine.hpp>
+#include <thalweg/autograd/tensor/factories.hpp>
+#include <thalweg/autograd/tensor/generator.hpp>
+#include <thalweg/autograd/tensor/tensor.hpp>
+#include <thalweg/ops/functions.hpp>
+#include <thalweg/ops/kernels/par.hpp>

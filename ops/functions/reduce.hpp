@@ -1,0 +1,11 @@
+// Reductions over dimensions. `Over{.dims = {..}, .keepdim = true}`; no dims: all. Depends on tensor.
+#pragma once
+
+#include <thalweg/autograd/tensor/tensor.hpp>
+
+namespace thalweg {
+
+/// Sum; integers and bool give i64; over nothing 0. Throws IndexError, ValueError (a dim twice).
+Tensor sum(Arg x, Over over = {});
+
+}  // namespace thalweg
