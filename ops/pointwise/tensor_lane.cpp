@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include <thalweg/autograd/tensor/factories.hpp>
 #include <thalweg/ops/functions.hpp>
 
 namespace thalweg {
@@ -15,21 +16,19 @@ Tensor as_tensor(const TensorLane& v, const TensorLane& beside) {
   return like(v.literal(), beside.tensor());
 }
 
-template <class F, class G>
-TensorLane binary(const TensorLane& a, const TensorLane& b, F op, G fold) {
+TensorLane binary(const TensorLane& a, const TensorLane& b, Tensor (*op)(Arg, Arg), double (*fold)(double, double)) {
   if (a.is_literal() && b.is_literal()) return TensorLane(fold(a.literal(), b.literal()));
   return TensorLane(op(as_tensor(a, b), as_tensor(b, a)));
 }
 
-template <class F, class G>
-TensorLane unary(const TensorLane& a, F op, G fold) {
+TensorLane unary(const TensorLane& a, Tensor (*op)(Arg), double (*fold)(double)) {
   if (a.is_literal()) return TensorLane(fold(a.literal()));
   return TensorLane(op(a.tensor()));
 }
 
-template <class F>
-TensorMask compare(const TensorLane& a, const TensorLane& b, F op) {
-  return {op(as_tensor(a, b), as_tensor(b, a))};
+TensorMask compare(const TensorLane& a, const TensorLane& b, Tensor (*op)(Arg, Arg)) {
+  const Tensor x = as_tensor(a, b), y = as_tensor(b, a);
+  return {op(x, y), promote(x.dtype(), y.dtype())};
 }
 
 double fold_sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
@@ -50,16 +49,16 @@ TensorLane operator/(const TensorLane& a, const TensorLane& b) {
   return binary(a, b, &div, [](double x, double y) { return x / y; });
 }
 TensorLane pow(const TensorLane& a, const TensorLane& b) {
-  return binary(a, b, [](Arg x, Arg y) { return pow(x, y); }, [](double x, double y) { return std::pow(x, y); });
+  return binary(a, b, &pow, [](double x, double y) { return std::pow(x, y); });
 }
 TensorLane atan2(const TensorLane& a, const TensorLane& b) {
   return binary(a, b, &atan2, [](double x, double y) { return std::atan2(x, y); });
 }
 TensorLane maximum(const TensorLane& a, const TensorLane& b) {
-  return binary(a, b, [](Arg x, Arg y) { return maximum(x, y); }, [](double x, double y) { return x > y ? x : y; });
+  return binary(a, b, &maximum, [](double x, double y) { return x > y ? x : y; });
 }
 TensorLane minimum(const TensorLane& a, const TensorLane& b) {
-  return binary(a, b, [](Arg x, Arg y) { return minimum(x, y); }, [](double x, double y) { return x < y ? x : y; });
+  return binary(a, b, &minimum, [](double x, double y) { return x < y ? x : y; });
 }
 
 TensorLane operator-(const TensorLane& a) { return unary(a, &neg, [](double x) { return -x; }); }
@@ -82,18 +81,16 @@ TensorMask operator>(const TensorLane& a, const TensorLane& b) { return compare(
 TensorMask operator>=(const TensorLane& a, const TensorLane& b) { return compare(a, b, &greater_equal); }
 TensorMask operator==(const TensorLane& a, const TensorLane& b) { return compare(a, b, &equal); }
 TensorMask operator!=(const TensorLane& a, const TensorLane& b) { return compare(a, b, &not_equal); }
-TensorMask operator&(const TensorMask& a, const TensorMask& b) { return {logical_and(a.t, b.t)}; }
-TensorMask operator|(const TensorMask& a, const TensorMask& b) { return {logical_or(a.t, b.t)}; }
-TensorMask operator!(const TensorMask& a) { return {logical_not(a.t)}; }
-TensorMask isnan(const TensorLane& a) { return {isnan(a.tensor())}; }
-TensorMask isfinite(const TensorLane& a) { return {isfinite(a.tensor())}; }
+TensorMask operator&(const TensorMask& a, const TensorMask& b) { return {logical_and(a.t, b.t), a.dtype}; }
+TensorMask operator|(const TensorMask& a, const TensorMask& b) { return {logical_or(a.t, b.t), a.dtype}; }
+TensorMask operator!(const TensorMask& a) { return {logical_not(a.t), a.dtype}; }
+TensorMask isnan(const TensorLane& a) { return {isnan(a.tensor()), a.tensor().dtype()}; }
+TensorMask isfinite(const TensorLane& a) { return {isfinite(a.tensor()), a.tensor().dtype()}; }
 
 TensorLane select(const TensorMask& m, const TensorLane& a, const TensorLane& b) {
   if (!a.is_literal()) return TensorLane(where(m.t, a.tensor(), as_tensor(b, a)));
   if (!b.is_literal()) return TensorLane(where(m.t, as_tensor(a, b), b.tensor()));
-  // Two literals take a dtype only when they meet a tensor; f64 would promote, so the mask's f32 form is exact
-  // for the small constants formulas choose between.
-  const Tensor x = scalar(a.literal(), DType::f32), y = scalar(b.literal(), DType::f32);
+  const Tensor x = scalar(a.literal(), m.dtype), y = scalar(b.literal(), m.dtype);
   return TensorLane(where(m.t, x, y));
 }
 

@@ -7,9 +7,10 @@
 
 namespace thalweg {
 
-/// A condition: a bool tensor.
+/// A condition: a bool tensor, and the dtype of what was compared (which a choice between two literals takes).
 struct TensorMask {
   Tensor t;
+  DType dtype = DType::f32;
 };
 
 class TensorLane {
