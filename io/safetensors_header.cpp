@@ -19,9 +19,9 @@ constexpr std::string_view metadata_key = "__metadata__";
 constexpr std::string_view supported = "F32, F64, I64, I32, U8 or BOOL";
 
 /// Element types of the format that have no DType here.
-constexpr std::array<std::string_view, 15> foreign_dtypes{
+constexpr std::array<std::string_view, 16> foreign_dtypes{
     "F16", "BF16", "I8", "I16", "U16", "U32", "U64", "C64", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F6_E2M3", "F6_E3M2",
-    "F4", "F8_E4M3FNUZ"};
+    "F4", "F8_E4M3FNUZ", "F8_E5M2FNUZ"};
 
 /// An entry while its file is checked; `at` is where its name stands.
 struct Parsed {
