@@ -30,6 +30,7 @@ Tensor sin(Arg x);
 Tensor cos(Arg x);
 Tensor tanh(Arg x);
 Tensor erf(Arg x);
+Tensor erfc(Arg x);  ///< 1 - erf(x) without cancellation
 Tensor sigmoid(Arg x);      ///< 1 / (1 + exp(-x))
 Tensor log_sigmoid(Arg x);  ///< -log(1 + exp(-x)), stable
 Tensor relu(Arg x);         ///< max(x, 0); gradient 0 at 0; NaN propagates

@@ -5,15 +5,10 @@
 
 #include <cstdint>
 
+#include <thalweg/autograd/base/philox.hpp>
 #include <thalweg/autograd/base/view.hpp>
 
 namespace thalweg::kernels {
-
-/// Names one draw: the generator's seed and the offset it handed to this op.
-struct RandomKey {
-  std::uint64_t seed = 0;
-  std::uint64_t offset = 0;
-};
 
 /// dst = low + (high - low) u, u uniform on [0, 1); f32 (24 bits) or f64 (53 bits). Never gives `high` when
 /// low < high.

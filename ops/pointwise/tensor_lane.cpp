@@ -72,6 +72,7 @@ TensorLane expm1(const TensorLane& a) { return unary(a, &expm1, [](double x) { r
 TensorLane tanh(const TensorLane& a) { return unary(a, &tanh, [](double x) { return std::tanh(x); }); }
 TensorLane sigmoid(const TensorLane& a) { return unary(a, &sigmoid, &fold_sigmoid); }
 TensorLane erf(const TensorLane& a) { return unary(a, &erf, [](double x) { return std::erf(x); }); }
+TensorLane erfc(const TensorLane& a) { return unary(a, &erfc, [](double x) { return std::erfc(x); }); }
 TensorLane sin(const TensorLane& a) { return unary(a, &sin, [](double x) { return std::sin(x); }); }
 TensorLane cos(const TensorLane& a) { return unary(a, &cos, [](double x) { return std::cos(x); }); }
 

@@ -47,6 +47,7 @@ TensorLane expm1(const TensorLane& a);
 TensorLane tanh(const TensorLane& a);
 TensorLane sigmoid(const TensorLane& a);
 TensorLane erf(const TensorLane& a);
+TensorLane erfc(const TensorLane& a);
 TensorLane sin(const TensorLane& a);
 TensorLane cos(const TensorLane& a);
 

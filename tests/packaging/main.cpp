@@ -4,7 +4,7 @@
 
 int main() {
   using thalweg::Tensor;
-  Tensor x = Tensor::from({1.0F, 2.0F, 3.0F}, {3});
+  Tensor x = thalweg::from({1.0F, 2.0F, 3.0F}, {3});
   x.set_requires_grad(true);
   (x * x).sum().backward();
   const float got = x.grad().data<float>()[2];

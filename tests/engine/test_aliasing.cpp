@@ -1,0 +1,206 @@
+// The aliasing experiment: the tapes on which engines go wrong, each with the answer worked out by hand.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <thread>
+
+#include <thalweg/thalweg.hpp>
+
+#include <thalweg/autograd/base/memory.hpp>
+#include <thalweg/autograd/graph/node.hpp>
+
+namespace tw = thalweg;
+using tw::Tensor;
+
+namespace {
+
+Tensor leaf(std::initializer_list<double> v) {
+  Tensor t = tw::from<double>(v);
+  t.set_requires_grad();
+  return t;
+}
+
+double at(const Tensor& t, std::int64_t i = 0) { return t.contiguous().data<double>()[i]; }
+
+}  // namespace
+
+TEST_CASE("tanh saves its own output and nothing leaks") {
+  const std::int64_t nodes = tw::live_nodes();
+  const std::int64_t blocks = tw::mem::stats().live_blocks;
+  {
+    Tensor x = leaf({0.3, -0.7});
+    Tensor y = tw::tanh(x);
+    y.sum().backward();
+    CHECK(at(x.grad(), 0) == doctest::Approx(1 - std::tanh(0.3) * std::tanh(0.3)).epsilon(1e-14));
+    Tensor unused = tw::tanh(tw::tanh(x));  // never run backward: must go all the same
+  }
+  CHECK(tw::live_nodes() == nodes);
+  CHECK(tw::mem::stats().live_blocks == blocks);
+}
+
+TEST_CASE("the two gradients of (a + b).sum() are two buffers") {
+  Tensor a = leaf({1, 2}), b = leaf({3, 4});
+  (a + b).sum().backward();
+  Tensor ga = a.grad();
+  ga.mul_(0.5);  // clipping one
+  CHECK(at(a.grad(), 0) == 0.5);
+  CHECK(at(b.grad(), 0) == 1.0);
+  CHECK(at(b.grad(), 1) == 1.0);
+}
+
+TEST_CASE("the base written under a live recorded view is caught") {
+  Tensor p = leaf({1, 2, 3, 4});
+  Tensor view = p.reshape({2, 2});
+  {
+    tw::NoGrad off;
+    p.mul_(2.0);
+  }
+  CHECK_THROWS_AS(view * 3.0, tw::VersionError);
+}
+
+TEST_CASE("a saved value overwritten before backward is caught, and the message names both") {
+  Tensor x = leaf({1, 2});
+  Tensor w = tw::from<double>({5, 6});
+  Tensor y = (x * w).sum();
+  w.mutable_data<double>()[0] = 100;
+  try {
+    y.backward();
+    FAIL("no error");
+  } catch (const tw::VersionError& e) {
+    const std::string text = e.what();
+    CHECK(text.find("mul") != std::string::npos);
+    CHECK(text.find("mutable_data") != std::string::npos);
+    CHECK(text.find("test_aliasing.cpp") != std::string::npos);
+    CHECK(text.find("version 1") != std::string::npos);
+    CHECK(text.find("version 0") != std::string::npos);
+  }
+  CHECK(!x.grad().defined());
+}
+
+TEST_CASE("grad() on a side branch leaves the main branch usable and touches no leaf") {
+  Tensor x = leaf({2});
+  Tensor trunk = x * x;
+  Tensor side = trunk * 3.0;
+  Tensor main = trunk * trunk;
+  Tensor g = tw::grad(side.sum(), x, {.retain_graph = true});
+  CHECK(at(g) == 12.0);
+  CHECK(!x.grad().defined());
+  main.sum().backward();
+  CHECK(at(x.grad()) == 4 * 8.0);
+}
+
+TEST_CASE("a gradient penalty: the gradient's norm is part of the loss") {
+  Tensor x = leaf({1.5}), w = leaf({0.7});
+  Tensor y = w * x * x * x;  // dy/dx = 3 w x^2
+  Tensor gx = tw::grad(y.sum(), x, {.create_graph = true});
+  Tensor loss = (gx * gx).sum();  // 9 w^2 x^4
+  loss.backward();
+  CHECK(at(w.grad()) == doctest::Approx(18 * 0.7 * std::pow(1.5, 4)).epsilon(1e-14));
+  CHECK(at(x.grad()) == doctest::Approx(36 * 0.49 * std::pow(1.5, 3)).epsilon(1e-14));
+}
+
+TEST_CASE("alternating two optimizers on a shared layer") {
+  Tensor shared = leaf({1.0}), a = leaf({2.0}), b = leaf({3.0});
+  const auto step = [](Tensor& p) {
+    tw::NoGrad off;
+    p.sub_(p.grad() * 0.1);
+    p.zero_grad();
+  };
+  for (int i = 0; i < 3; ++i) {
+    (shared * a).sum().backward();
+    step(shared);
+    step(a);
+    (shared * b).sum().backward();
+    step(shared);
+    step(b);
+  }
+  CHECK(std::isfinite(at(shared)));
+  // the graph recorded before a step must refuse to run after it
+  Tensor stale = (shared * a).sum();
+  (shared * b).sum().backward();
+  step(shared);
+  CHECK_THROWS_AS(stale.backward(), tw::VersionError);
+}
+
+TEST_CASE("two threads accumulate into one leaf") {
+  Tensor w = leaf({1.0});
+  constexpr int rounds = 200;
+  const auto work = [&w] {
+    for (int i = 0; i < rounds; ++i) (w * 2.0 + w).sum().backward();
+  };
+  std::thread one(work), two(work);
+  one.join();
+  two.join();
+  CHECK(at(w.grad()) == 2 * rounds * 3.0);  // small whole numbers: exact in any order
+}
+
+TEST_CASE("backward inside a hook") {
+  Tensor x = leaf({2}), z = leaf({5});
+  Tensor y = x * x;
+  y.register_hook([&z](const Tensor&) {
+    tw::EnableGrad on;
+    (z * z).sum().backward();
+    return Tensor();
+  });
+  (y * 3.0).sum().backward();
+  CHECK(at(x.grad()) == 12.0);
+  CHECK(at(z.grad()) == 10.0);
+}
+
+TEST_CASE("a throw in mid-backward leaves every gradient as it was") {
+  Tensor x = leaf({2}), w = leaf({3});
+  (x * w).sum().backward();
+  Tensor y = x * w;
+  Tensor z = y * y;
+  y.register_hook([](const Tensor&) -> Tensor { throw std::runtime_error("from the hook"); });
+  CHECK_THROWS_WITH(z.sum().backward(), "from the hook");
+  CHECK(at(x.grad()) == 3.0);
+  CHECK(at(w.grad()) == 2.0);
+  (x * w).sum().backward();  // the engine is not left in a bad state
+  CHECK(at(x.grad()) == 6.0);
+}
+
+TEST_CASE("backward twice: an error that says so, unless retained, then exactly doubled") {
+  Tensor x = leaf({0.3, 0.9});
+  Tensor y = tw::tanh(x).sum();
+  y.backward({.retain_graph = true});
+  const double once = at(x.grad(), 1);
+  y.backward();
+  CHECK(at(x.grad(), 1) == 2 * once);
+  try {
+    y.backward();
+    FAIL("no error");
+  } catch (const tw::GraphError& e) {
+    CHECK(std::string(e.what()).find("retain_graph") != std::string::npos);
+  }
+  CHECK(at(x.grad(), 1) == 2 * once);
+}
+
+TEST_CASE("a gradient held by a hook is not donated away") {
+  Tensor x = leaf({1, 2});
+  Tensor held;
+  Tensor y = x * 2.0;
+  y.register_hook([&held](const Tensor& g) {
+    held = g;
+    return Tensor();
+  });
+  (y.sum() + y.sum()).backward();
+  CHECK(at(held, 0) == 2.0);
+  Tensor kept;
+  x.register_hook([&kept](const Tensor& g) {
+    kept = g;
+    return Tensor();
+  });
+  (x * 3.0).sum().backward();
+  (x * 3.0).sum().backward();
+  CHECK(at(kept, 0) == 3.0);
+  CHECK(at(x.grad(), 0) == 4.0 + 6.0);
+}
+
+TEST_CASE("a saved operand that is also the result of another branch") {
+  Tensor a = leaf({2.0});
+  Tensor y = a * a * a;
+  Tensor s = y + y * a;
+  s.sum().backward();
+  CHECK(at(a.grad()) == 3 * 4.0 + 4 * 8.0);
+}
