@@ -2,6 +2,7 @@
 // Invariant: samples are f64 (and integer) tensors from a fixed seed, the same in every run; the harness casts them.
 #pragma once
 
+#include <concepts>
 #include <exception>
 #include <memory>
 #include <string>
@@ -58,6 +59,7 @@ struct ErrorCase {
 class ErrorList {
  public:
   template <class E, class Attrs>
+    requires(!std::convertible_to<Attrs, std::string>)
   void add(std::vector<Tensor> in, Attrs attrs, std::string text, const char* type = "error") {
     list_.push_back({std::move(in), std::make_shared<const Attrs>(std::move(attrs)), &is<E>, type, std::move(text)});
   }
