@@ -7,5 +7,7 @@ namespace thalweg {
 
 /// Sum; integers and bool give i64; over nothing 0. Throws IndexError, ValueError (a dim twice).
 Tensor sum(Arg x, Over over = {});
+/// Arithmetic mean; integers and bool give f32; over nothing NaN. Throws as sum().
+Tensor mean(Arg x, Over over = {});
 
 }  // namespace thalweg

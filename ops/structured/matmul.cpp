@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <thalweg/ops/describe.hpp>
 #include <thalweg/ops/functions.hpp>
 #include <thalweg/ops/kernels/gemm.hpp>
 #include <thalweg/ops/structured/dims.hpp>
@@ -172,3 +173,11 @@ void Matmul::errors(ErrorList& e) {
 }
 
 }  // namespace thalweg::ops
+
+namespace thalweg {
+
+Tensor matmul(Arg a, Arg b) { return apply<ops::Matmul>(a, b); }
+
+void describe_matmul(std::vector<OpInfo>& to) { describe_all(ops::MatmulOps{}, to); }
+
+}  // namespace thalweg

@@ -23,4 +23,6 @@ struct Matmul {
   static void errors(ErrorList& e);
 };
 
+using MatmulOps = List<Matmul>;
+
 }  // namespace thalweg::ops
