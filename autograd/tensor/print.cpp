@@ -53,16 +53,30 @@ struct Printer {
       high = std::max(high, a);
       if (a != std::floor(a)) integral = false;
     });
-    scientific = high >= 1e8 || (high > 0 && (low < 1e-4 || high / low > 1000) && !integral);
-    if (scientific || integral) return;
+    scientific = high >= 1e8 || (high > 0 && (low < 1e-4 || high / low > 1000));
+    if (integral && !scientific) return;
     each(0, 0, [&](std::int64_t i) {
-      if (std::isfinite(p[i])) digits = std::max(digits, decimals(p[i]));
+      if (std::isfinite(p[i])) digits = std::max(digits, scientific ? significant(p[i]) - 1 : decimals(p[i]));
     });
+    digits = std::min(digits, 8);
   }
 
-  /// Digits after the point that show `v` as NumPy would: shortest that round-trips, 8 at most.
+  /// The shortest text that reads back as the same number.
+  std::string shortest(double v) const {
+    return t.dtype() == DType::f32 ? fmt::format("{}", static_cast<float>(v)) : fmt::format("{}", v);
+  }
+
+  int significant(double v) const {
+    std::string s = shortest(std::fabs(v));
+    s = s.substr(0, s.find('e'));
+    std::erase(s, '.');
+    const auto first = s.find_first_not_of('0');
+    return first == std::string::npos ? 1 : static_cast<int>(s.find_last_not_of('0') - first) + 1;
+  }
+
+  /// Digits after the point that show `v` as NumPy would, 8 at most.
   int decimals(double v) const {
-    std::string s = t.dtype() == DType::f32 ? fmt::format("{}", static_cast<float>(v)) : fmt::format("{}", v);
+    std::string s = shortest(v);
     s = s.find('e') == std::string::npos ? s : fmt::format("{:.8f}", v);
     const auto dot = s.find('.');
     if (dot == std::string::npos) return 0;
@@ -77,7 +91,7 @@ struct Printer {
     const double v = values.data<double>()[i];
     if (std::isnan(v)) return "nan";
     if (std::isinf(v)) return v > 0 ? "inf" : "-inf";
-    if (scientific) return fmt::format("{:.{}e}", v, t.dtype() == DType::f32 ? 7 : 8);
+    if (scientific) return fmt::format("{:#.{}e}", v, digits);
     if (integral) return fmt::format("{:.0f}.", v);
     std::string s = fmt::format("{:.{}f}", v, digits);  // pad with blanks, not zeros
     for (std::size_t k = s.size(); k > 1 && s[k - 1] == '0' && s[k - 2] != '.'; --k) s[k - 1] = ' ';
