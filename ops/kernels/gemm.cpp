@@ -1,0 +1,176 @@
+// The public doors of the matrix product: choice of path, orientation and batches.
+// Depends on gemm_driver, copy and par.
+#include <thalweg/ops/kernels/gemm.hpp>
+
+#include <atomic>
+
+#include <thalweg/ops/kernels/copy.hpp>
+#include <thalweg/ops/kernels/gemm_driver.hpp>
+#include <thalweg/ops/kernels/par.hpp>
+
+namespace thalweg::kernels {
+namespace {
+
+constexpr std::int64_t small_products = 1 << 20;
+constexpr std::int64_t small_side = 16;
+
+std::atomic<GemmPath> forced{GemmPath::automatic};
+std::atomic<std::int64_t> small_count{0}, packed_count{0};
+
+void count(GemmPath path, std::int64_t products) noexcept {
+  (path == GemmPath::small ? small_count : packed_count).fetch_add(products, std::memory_order_relaxed);
+}
+
+template <class T>
+struct Oriented {
+  GemmProblem<T> problem;
+  GemmOperand<T> a, b;
+  bool turned = false;
+};
+
+/// C = A B, or its transpose C' = B' A' where that gives dense rows of C or spares packing: the same chains,
+/// so the same bits.
+template <class T>
+Oriented<T> orient(const GemmArgs& g) noexcept {
+  const GemmOperand<T> a{static_cast<const T*>(g.a), g.a_row, g.a_col},
+      b{static_cast<const T*>(g.b), g.b_col, g.b_row};
+  T* c = static_cast<T*>(g.c);
+  const auto* bias = static_cast<const T*>(g.bias);
+  const bool turned_c = g.c_row == 1 && g.c_col != 1 && g.m > 1;
+  const bool column_vector = g.n <= 4 && g.m > g.n && g.a_row == 1 && g.a_col != 1;
+  if (turned_c || column_vector)
+    return {{g.n, g.m, g.k, c, g.c_col, g.c_row, bias, true, g.act, g.accumulate}, b, a, true};
+  return {{g.m, g.n, g.k, c, g.c_row, g.c_col, bias, false, g.act, g.accumulate}, a, b, false};
+}
+
+template <class T>
+void clear(const GemmProblem<T>& p) noexcept {
+  fill(View{p.c, dtype_of<T>, {p.m, p.n}, {p.c_row, p.c_col}}, 0);
+}
+
+/// k = 0: no driver runs, C is what was there or zeros.
+template <class T>
+void multiply_nothing(const Oriented<T>& o) noexcept {
+  if (!o.problem.accumulate) clear(o.problem);
+  gemm_finish(o.problem, 0, o.problem.m, 0, o.problem.n);
+}
+
+template <class T>
+void multiply(const GemmArgs& g, GemmPath path) {
+  const Oriented<T> o = orient<T>(g);
+  if (g.k == 0)
+    multiply_nothing(o);
+  else if (path == GemmPath::small)
+    gemm_small(o.problem, o.a, o.b, false);
+  else
+    gemm_packed(o.problem, gemm_strided_packer(o.a), gemm_strided_packer(o.b));
+}
+
+/// Many small products: each is run whole by one thread.
+template <class T>
+void multiply_batch(const GemmArgs& g, const GemmBatch& batch, std::int64_t products) noexcept {
+  const Oriented<T> first = orient<T>(g);
+  const std::int64_t grain =
+      std::max<std::int64_t>(1, small_products / std::max<std::int64_t>(1, g.m * g.n * g.k));
+  par::chunks(products, grain, [&](std::int64_t begin, std::int64_t end) noexcept {
+    for (std::int64_t i = begin; i < end; ++i) {
+      std::int64_t rest = i, a = 0, b = 0, c = 0;
+      for (int d = batch.batch.size() - 1; d >= 0; --d) {
+        const std::int64_t at = rest % batch.batch[d];
+        rest /= batch.batch[d];
+        a += at * batch.a_strides[d];
+        b += at * batch.b_strides[d];
+        c += at * batch.c_strides[d];
+      }
+      Oriented<T> o = first;
+      o.a.data += o.turned ? b : a;
+      o.b.data += o.turned ? a : b;
+      o.problem.c += c;
+      if (g.k == 0)
+        multiply_nothing(o);
+      else
+        gemm_small(o.problem, o.a, o.b, true);
+    }
+  });
+}
+
+/// A batch whose A and C go on where the last product's rows end, with one B for all, is one taller product.
+bool is_one_product(const GemmArgs& g, const GemmBatch& batch) noexcept {
+  std::int64_t rows = g.m;
+  for (int d = batch.batch.size() - 1; d >= 0; --d) {
+    if (batch.batch[d] == 1) continue;
+    if (batch.b_strides[d] != 0 || batch.a_strides[d] != rows * g.a_row ||
+        batch.c_strides[d] != rows * g.c_row)
+      return false;
+    rows *= batch.batch[d];
+  }
+  return true;
+}
+
+}  // namespace
+
+GemmPath gemm_path(std::int64_t m, std::int64_t n, std::int64_t k) noexcept {
+  const GemmPath path = forced.load(std::memory_order_relaxed);
+  if (path != GemmPath::automatic) return path;
+  return std::min(m, n) <= small_side || m * n <= small_products / std::max<std::int64_t>(1, k)
+             ? GemmPath::small
+             : GemmPath::packed;
+}
+
+void force_gemm_path(GemmPath path) noexcept { forced.store(path, std::memory_order_relaxed); }
+
+GemmCounts gemm_counts() noexcept { return {small_count.load(), packed_count.load()}; }
+
+void gemm(const GemmArgs& args) {
+  if (args.m == 0 || args.n == 0) return;
+  const GemmPath path = gemm_path(args.m, args.n, args.k);
+  count(path, 1);
+  if (args.dtype == DType::f32)
+    multiply<float>(args, path);
+  else
+    multiply<double>(args, path);
+}
+
+void gemm_batched(const GemmArgs& args, const GemmBatch& batch) {
+  const std::int64_t products = numel(batch.batch);
+  if (products == 0 || args.m == 0 || args.n == 0) return;
+  if (is_one_product(args, batch)) {
+    GemmArgs tall = args;
+    tall.m *= products;
+    return gemm(tall);
+  }
+  const GemmPath path = gemm_path(args.m, args.n, args.k);
+  if (path == GemmPath::small) {
+    count(path, products);
+    if (args.dtype == DType::f32) return multiply_batch<float>(args, batch, products);
+    return multiply_batch<double>(args, batch, products);
+  }
+  const auto size = static_cast<std::int64_t>(itemsize(args.dtype));
+  for (std::int64_t i = 0; i < products; ++i) {
+    std::int64_t rest = i, a = 0, b = 0, c = 0;
+    for (int d = batch.batch.size() - 1; d >= 0; --d) {
+      const std::int64_t at = rest % batch.batch[d] * size;
+      rest /= batch.batch[d];
+      a += at * batch.a_strides[d];
+      b += at * batch.b_strides[d];
+      c += at * batch.c_strides[d];
+    }
+    GemmArgs one = args;
+    one.a = static_cast<const char*>(args.a) + a;
+    one.b = static_cast<const char*>(args.b) + b;
+    one.c = static_cast<char*>(args.c) + c;
+    gemm(one);
+  }
+}
+
+GemmArgs gemm_args(const ConstView& a, const ConstView& b, const View& c) noexcept {
+  GemmArgs g;
+  g.m = a.shape[0], g.n = b.shape[1], g.k = a.shape[1];
+  g.a = a.data, g.a_row = a.strides[0], g.a_col = a.strides[1];
+  g.b = b.data, g.b_row = b.strides[0], g.b_col = b.strides[1];
+  g.c = c.data, g.c_row = c.strides[0], g.c_col = c.strides[1];
+  g.dtype = c.dtype;
+  return g;
+}
+
+}  // namespace thalweg::kernels

@@ -1,0 +1,75 @@
+// How a product is cut into blocks and tiles: the packed driver, with packers that may be replaced, and the
+// small one. Depends on gemm_kernels and gemm_pack; internal to the kernels (convolution drives it with
+// packers of its own). Invariant: k is cut at places that follow from k alone; an element's bits are those of
+// its chain over these blocks.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include <thalweg/ops/kernels/gemm_kernels.hpp>
+#include <thalweg/ops/kernels/gemm_pack.hpp>
+
+namespace thalweg::kernels {
+
+inline constexpr std::int64_t gemm_k_block = 384;    // longest stretch of k between two visits to C
+inline constexpr std::int64_t gemm_row_block = 128;  // about so many rows of A stay in the second-level cache
+
+/// Block number b of k: [begin, begin + size). All blocks but the last are of one size, at most gemm_k_block.
+struct GemmKBlocks {
+  std::int64_t count, size, k;
+  explicit GemmKBlocks(std::int64_t k_) noexcept
+      : count((k_ + gemm_k_block - 1) / gemm_k_block),
+        size(count > 0 ? (k_ + count - 1) / count : 0),
+        k(k_) {}
+  std::int64_t begin(std::int64_t b) const noexcept { return b * size; }
+  std::int64_t length(std::int64_t b) const noexcept { return std::min(size, k - b * size); }
+};
+
+/// Writes the panel of lanes [first, first + count) and k in [k0, k0 + k): out[p * width + l], zeros from
+/// count to width.
+template <class T>
+struct GemmPacker {
+  const void* context = nullptr;
+  void (*panel)(const void* context, std::int64_t first, std::int64_t count, std::int64_t k0, std::int64_t k,
+                std::int64_t width, T* out) = nullptr;
+};
+
+/// C = act((accumulate ? C : 0) + A B + bias), element (i, j) of C at c[i * c_row + j * c_col].
+template <class T>
+struct GemmProblem {
+  std::int64_t m = 0, n = 0, k = 0;
+  T* c = nullptr;
+  std::int64_t c_row = 0, c_col = 1;
+  const T* bias = nullptr;
+  bool bias_by_row = false;  ///< bias has m entries instead of n
+  Activation act = Activation::none;
+  bool accumulate = false;
+};
+
+/// A packer that reads a strided operand (which must outlive it).
+template <class T>
+GemmPacker<T> gemm_strided_packer(const GemmOperand<T>& operand) noexcept {
+  return {&operand, [](const void* context, std::int64_t first, std::int64_t count, std::int64_t k0,
+                       std::int64_t k, std::int64_t width, T* out) {
+            gemm_pack_panel(*static_cast<const GemmOperand<T>*>(context), first, count, k0, k, width, out);
+          }};
+}
+
+/// Packs A and B block by block into scratch memory; parallel. Throws std::bad_alloc only, before C is
+/// written. k >= 1.
+template <class T>
+void gemm_packed(const GemmProblem<T>& problem, const GemmPacker<T>& a, const GemmPacker<T>& b);
+
+/// Reads A where it lies, and B too where its columns are dense; allocates nothing. Parallel unless `serial`.
+/// k >= 1.
+template <class T>
+void gemm_small(const GemmProblem<T>& problem, const GemmOperand<T>& a, const GemmOperand<T>& b,
+                bool serial) noexcept;
+
+/// Bias and activation over all of C, as the drivers apply them: for k = 0.
+template <class T>
+void gemm_finish(const GemmProblem<T>& problem, std::int64_t row, std::int64_t rows, std::int64_t col,
+                 std::int64_t cols) noexcept;
+
+}  // namespace thalweg::kernels
