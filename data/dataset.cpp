@@ -1,4 +1,5 @@
-// Tensors as a data set, subsets, and the gathering of rows; see dataset.hpp. Depends on base, tensor, ops, par.
+// Tensors as a data set, subsets, and the gathering of rows; see dataset.hpp. Depends on base, tensor, ops,
+// par.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -69,8 +70,12 @@ Tensor dense(const Tensor& t) { return t.is_contiguous() ? t.detach() : t.detach
 
 void require_rows(const Tensor& t, const char* arg, Loc loc) {
   if (t.dim() == 0)
-    throw_error<ShapeError>(
-        {.op = op, .arg = arg, .given = t.describe(), .wanted = "one dimension or more", .what = "no rows", .loc = loc});
+    throw_error<ShapeError>({.op = op,
+                             .arg = arg,
+                             .given = t.describe(),
+                             .wanted = "one dimension or more",
+                             .what = "no rows",
+                             .loc = loc});
 }
 
 void require_indices(std::span<const std::int64_t> indices, std::int64_t size, Loc loc) {
@@ -101,11 +106,16 @@ std::vector<std::int64_t> range(std::int64_t begin, std::int64_t end, std::int64
 
 TensorDataset::TensorDataset(const Tensor& x, const Tensor& y, TensorDatasetOptions options, Loc loc)
     : options_(options) {
-  if (!x.defined()) throw_error<ValueError>({.op = op, .arg = "x", .given = "undefined", .what = "no examples", .loc = loc});
+  if (!x.defined())
+    throw_error<ValueError>({.op = op, .arg = "x", .given = "undefined", .what = "no examples", .loc = loc});
   require_rows(x, "x", loc);
   if (options.unit && x.dtype() != DType::u8)
-    throw_error<DTypeError>(
-        {.op = op, .arg = "x", .given = x.describe(), .wanted = "u8", .what = "unit is for bytes", .loc = loc});
+    throw_error<DTypeError>({.op = op,
+                             .arg = "x",
+                             .given = x.describe(),
+                             .wanted = "u8",
+                             .what = "unit is for bytes",
+                             .loc = loc});
   x_ = dense(x);
   if (!y.defined()) return;
   require_rows(y, "y", loc);
@@ -121,7 +131,8 @@ TensorDataset::TensorDataset(const Tensor& x, const Tensor& y, TensorDatasetOpti
 
 Batch TensorDataset::batch(std::span<const std::int64_t> indices) const {
   require_indices(indices, size(), {});
-  return {options_.unit ? gather_unit(x_, indices) : gather(x_, indices), y_.defined() ? gather(y_, indices) : Tensor()};
+  return {options_.unit ? gather_unit(x_, indices) : gather(x_, indices),
+          y_.defined() ? gather(y_, indices) : Tensor()};
 }
 
 Subset::Subset(DatasetRef whole, std::int64_t begin, std::int64_t end, Loc loc)
@@ -155,15 +166,18 @@ std::pair<Subset, Subset> split_last(DatasetRef whole, double fraction, Loc loc)
 
 Tensor to_unit(const Tensor& pixels, Loc loc) {
   if (pixels.dtype() != DType::u8)
-    throw_error<DTypeError>(
-        {.op = "to_unit", .arg = "pixels", .given = pixels.describe(), .wanted = "u8", .what = "not bytes", .loc = loc});
+    throw_error<DTypeError>({.op = "to_unit",
+                             .arg = "pixels",
+                             .given = pixels.describe(),
+                             .wanted = "u8",
+                             .what = "not bytes",
+                             .loc = loc});
   const Tensor src = dense(pixels);
   Tensor out = empty(pixels.shape(), DType::f32);
   const auto* from = src.data<std::uint8_t>();
   auto* to = out.mutable_data<float>();
-  par::chunks(pixels.numel(), chunk_bytes, [&](std::int64_t begin, std::int64_t end) {
-    unit_row(from + begin, to + begin, end - begin);
-  });
+  par::chunks(pixels.numel(), chunk_bytes,
+              [&](std::int64_t begin, std::int64_t end) { unit_row(from + begin, to + begin, end - begin); });
   return out;
 }
 

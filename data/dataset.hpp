@@ -1,6 +1,6 @@
 // Dataset: examples by number; tensors as a data set, and parts of one.
-// Depends on base, tensor, ops (contiguous), par. Invariant: a data set never changes once made, so batches of it may
-// be asked for on several threads at once.
+// Depends on base, tensor, ops (contiguous), par. Invariant: a data set never changes once made, so batches
+// of it may be asked for on several threads at once.
 #pragma once
 
 #include <concepts>
@@ -50,8 +50,8 @@ struct TensorDatasetOptions {
 /// The rows of x and, if given, of y. Shares their memory (strided ones are copied once).
 class TensorDataset final : public Dataset {
  public:
-  /// Throws ValueError (x undefined), ShapeError (a 0-d tensor; x and y of different length), DTypeError (unit on
-  /// another dtype than u8).
+  /// Throws ValueError (x undefined), ShapeError (a 0-d tensor; x and y of different length), DTypeError
+  /// (unit on another dtype than u8).
   explicit TensorDataset(const Tensor& x, const Tensor& y = {}, TensorDatasetOptions options = {},
                          Loc loc = Loc::here());
   std::int64_t size() const override { return x_.size(0); }
@@ -78,8 +78,8 @@ class Subset final : public Dataset {
   std::vector<std::int64_t> indices_;
 };
 
-/// The first floor(n (1 - fraction)) examples and the rest, as Keras' validation_split takes them: in order, before any
-/// shuffling. Throws ValueError unless 0 <= fraction <= 1.
+/// The first floor(n (1 - fraction)) examples and the rest, as Keras' validation_split takes them: in order,
+/// before any shuffling. Throws ValueError unless 0 <= fraction <= 1.
 std::pair<Subset, Subset> split_last(DatasetRef whole, double fraction, Loc loc = Loc::here());
 
 /// u8 values as f32 in [0, 1]: value / 255, correctly rounded. Throws DTypeError.

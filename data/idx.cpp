@@ -25,9 +25,9 @@ constexpr std::uint8_t mnist_classes = 10;
 /// One read of one file: where it stands and what it is called.
 struct Reading {
   io::ByteSource& source;
-  std::string name;              // printable path
-  std::uint64_t most_bytes;      // what the elements may take
-  const char* most_because;      // why
+  std::string name;          // printable path
+  std::uint64_t most_bytes;  // what the elements may take
+  const char* most_because;  // why
   std::uint64_t offset = 0;
 
   [[noreturn, gnu::cold]] void fail(std::uint64_t at, const std::string& what, std::string given,
@@ -55,7 +55,8 @@ IdxHeader read_header(Reading& in) {
   in.take(magic, "magic");
   if (magic[0] != 0 || magic[1] != 0)
     in.fail(0, "magic does not begin with two zero bytes",
-            fmt::format("{:02x} {:02x} {:02x} {:02x} there", magic[0], magic[1], magic[2], magic[3]), "00 00");
+            fmt::format("{:02x} {:02x} {:02x} {:02x} there", magic[0], magic[1], magic[2], magic[3]),
+            "00 00");
   if (!known_type(magic[2]))
     in.fail(2, "type byte is unknown", fmt::format("{:02x} there", magic[2]),
             "08 (u8), 09 (i8), 0b (i16), 0c (i32), 0d (f32) or 0e (f64)");
@@ -93,7 +94,8 @@ std::size_t payload_bytes(const Reading& in, const IdxHeader& header) {
 void to_native_order(std::vector<std::uint8_t>& bytes, std::size_t size) {
   if (size == 1 || std::endian::native == std::endian::big) return;
   for (std::size_t i = 0; i < bytes.size(); i += size)
-    std::reverse(bytes.begin() + static_cast<std::ptrdiff_t>(i), bytes.begin() + static_cast<std::ptrdiff_t>(i + size));
+    std::reverse(bytes.begin() + static_cast<std::ptrdiff_t>(i),
+                 bytes.begin() + static_cast<std::ptrdiff_t>(i + size));
 }
 
 IdxFile read_all(Reading in) {
@@ -110,7 +112,8 @@ IdxFile read_all(Reading in) {
 }
 
 /// `plain` and `packed` are two sources of the same bytes; `size` is their number.
-IdxFile read_either(bool gzip, io::ByteSource& bytes, std::uint64_t size, std::string label, IdxLimits limits) {
+IdxFile read_either(bool gzip, io::ByteSource& bytes, std::uint64_t size, std::string label,
+                    IdxLimits limits) {
   if (!gzip)
     return read_all({.source = bytes,
                      .name = std::move(label),
@@ -140,7 +143,8 @@ Found read_one_of(const std::string& dir, const std::string& stem, const std::st
       struct stat info {};
       if (::stat(path.c_str(), &info) == 0) return {path, read_idx(path)};
     }
-  throw_error<IoError>({.op = op, .arg = io::printable(dir), .wanted = "one of " + tried, .what = "no such file there"});
+  throw_error<IoError>(
+      {.op = op, .arg = io::printable(dir), .wanted = "one of " + tried, .what = "no such file there"});
 }
 
 [[noreturn, gnu::cold]] void fail_mnist(const std::string& path, std::uint64_t at, const std::string& what,
@@ -154,7 +158,9 @@ Found read_one_of(const std::string& dir, const std::string& stem, const std::st
 
 void check_mnist(const Found& images, const Found& labels) {
   const IdxHeader &x = images.file.header, &y = labels.file.header;
-  const auto describe = [](const IdxHeader& h) { return fmt::format("{}{}", name(h.type), to_string(h.dims)); };
+  const auto describe = [](const IdxHeader& h) {
+    return fmt::format("{}{}", name(h.type), to_string(h.dims));
+  };
   if (x.type != IdxType::u8 || x.dims.size() != 3 || x.dims[1] != mnist_side || x.dims[2] != mnist_side)
     fail_mnist(images.path, 0, "not images of 28 x 28 bytes", describe(x), "u8[n,28,28]");
   if (y.type != IdxType::u8 || y.dims.size() != 1)
@@ -164,7 +170,8 @@ void check_mnist(const Found& images, const Found& labels) {
     fail_mnist(labels.path, 4, "dims[0]: images and labels disagree", fmt::format("{} labels", y.dims[0]),
                fmt::format("{}, as there are images in {}", x.dims[0], io::printable(images.path)));
   const auto& bytes = labels.file.bytes;
-  const auto bad = std::find_if(bytes.begin(), bytes.end(), [](std::uint8_t v) { return v >= mnist_classes; });
+  const auto bad =
+      std::find_if(bytes.begin(), bytes.end(), [](std::uint8_t v) { return v >= mnist_classes; });
   if (bad != bytes.end()) {
     const auto i = static_cast<std::size_t>(bad - bytes.begin());
     fail_mnist(labels.path, y.bytes() + i, fmt::format("label[{}] is out of range", i),
@@ -198,21 +205,31 @@ Tensor widen(const std::vector<std::uint8_t>& bytes, const Dims& shape) {
 std::size_t itemsize(IdxType type) noexcept {
   switch (type) {
     case IdxType::u8:
-    case IdxType::i8: return 1;
-    case IdxType::i16: return 2;
-    case IdxType::f64: return 8;
-    default: return 4;
+    case IdxType::i8:
+      return 1;
+    case IdxType::i16:
+      return 2;
+    case IdxType::f64:
+      return 8;
+    default:
+      return 4;
   }
 }
 
 const char* name(IdxType type) noexcept {
   switch (type) {
-    case IdxType::u8: return "u8";
-    case IdxType::i8: return "i8";
-    case IdxType::i16: return "i16";
-    case IdxType::i32: return "i32";
-    case IdxType::f32: return "f32";
-    default: return "f64";
+    case IdxType::u8:
+      return "u8";
+    case IdxType::i8:
+      return "i8";
+    case IdxType::i16:
+      return "i16";
+    case IdxType::i32:
+      return "i32";
+    case IdxType::f32:
+      return "f32";
+    default:
+      return "f64";
   }
 }
 
@@ -232,12 +249,18 @@ IdxFile read_idx(std::span<const std::uint8_t> bytes, const std::string& label, 
 Tensor to_tensor(IdxFile file) {
   const Dims shape = file.header.dims;
   switch (file.header.type) {
-    case IdxType::u8: return adopt<std::uint8_t>(std::move(file.bytes), shape);
-    case IdxType::i8: return widen<std::int8_t>(file.bytes, shape);
-    case IdxType::i16: return widen<std::int16_t>(file.bytes, shape);
-    case IdxType::i32: return adopt<std::int32_t>(std::move(file.bytes), shape);
-    case IdxType::f32: return adopt<float>(std::move(file.bytes), shape);
-    default: return adopt<double>(std::move(file.bytes), shape);
+    case IdxType::u8:
+      return adopt<std::uint8_t>(std::move(file.bytes), shape);
+    case IdxType::i8:
+      return widen<std::int8_t>(file.bytes, shape);
+    case IdxType::i16:
+      return widen<std::int16_t>(file.bytes, shape);
+    case IdxType::i32:
+      return adopt<std::int32_t>(std::move(file.bytes), shape);
+    case IdxType::f32:
+      return adopt<float>(std::move(file.bytes), shape);
+    default:
+      return adopt<double>(std::move(file.bytes), shape);
   }
 }
 

@@ -1,6 +1,6 @@
 // IDX files (the format of MNIST), plain or gzipped, and the four files of an MNIST-like data set.
-// Depends on base, tensor, io. Invariant: memory is at most a constant plus a small factor of the file's size,
-// whatever its header claims.
+// Depends on base, tensor, io. Invariant: memory is at most a constant plus a small factor of the file's
+// size, whatever its header claims.
 #pragma once
 
 #include <cstdint>
@@ -56,8 +56,9 @@ struct MnistData {
   Tensor labels;  ///< u8 [n], each 0 to 9
 };
 
-/// Reads {train,t10k}-images-idx3-ubyte and -labels-idx1-ubyte from `dir`, each also with .idx for -idx and with
-/// .gz behind. Throws IoError (a file missing: its names), FormatError (also: counts that disagree, label > 9).
+/// Reads {train,t10k}-images-idx3-ubyte and -labels-idx1-ubyte from `dir`, each also with .idx for -idx and
+/// with .gz behind. Throws IoError (a file missing: its names), FormatError (also: counts that disagree,
+/// label > 9).
 MnistData load_mnist(const std::string& dir, Split split);
 
 }  // namespace thalweg::data

@@ -1,6 +1,6 @@
 // DataLoader: a data set in batches, an epoch at a time, the next batch prepared while the last one is used.
-// Depends on base, data/dataset. Invariant: which example comes when is a function of (seed, epoch, size) alone; threads,
-// prefetching and what came before do not enter.
+// Depends on base, data/dataset. Invariant: which example comes when is a function of (seed, epoch, size)
+// alone; threads, prefetching and what came before do not enter.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +23,8 @@ struct LoaderOptions {
 /// The numbers 0 .. n-1 in a random order that depends on n, seed and epoch alone (Fisher-Yates on Philox).
 std::vector<std::int64_t> shuffled(std::int64_t n, std::uint64_t seed, std::uint64_t epoch);
 
-/// One pass over the data; for range-for. An error from the data set arrives in the caller at the batch it belongs to and
-/// ends the epoch. May be destroyed at any time; destruction waits for a batch under way.
+/// One pass over the data; for range-for. An error from the data set arrives in the caller at the batch it
+/// belongs to and ends the epoch. May be destroyed at any time; destruction waits for a batch under way.
 class Epoch {
  public:
   class Iterator {

@@ -26,7 +26,8 @@ constexpr FileOps posix_ops{
     .open = [](const char* path, int flags, mode_t mode) { return ::open(path, flags, mode); },
     .stat = [](const char* path, struct stat* out) { return ::stat(path, out); },
     .fstat = [](int fd, struct stat* out) { return ::fstat(fd, out); },
-    .pread = [](int fd, void* dst, std::size_t bytes, off_t offset) { return ::pread(fd, dst, bytes, offset); },
+    .pread = [](int fd, void* dst, std::size_t bytes,
+                off_t offset) { return ::pread(fd, dst, bytes, offset); },
     .write = [](int fd, const void* src, std::size_t bytes) { return ::write(fd, src, bytes); },
     .fchmod = [](int fd, mode_t mode) { return ::fchmod(fd, mode); },
     .fsync = [](int fd) { return ::fsync(fd); },
@@ -47,7 +48,8 @@ auto retry(F call) {
   return result;
 }
 
-[[noreturn, gnu::cold]] void throw_io(const std::string& op, const std::string& name, const char* what, int error) {
+[[noreturn, gnu::cold]] void throw_io(const std::string& op, const std::string& name, const char* what,
+                                      int error) {
   throw_error<IoError>(
       {.op = op, .arg = name, .what = fmt::format("{} ({})", what, std::generic_category().message(error))});
 }
@@ -66,8 +68,11 @@ const char* kind_of(mode_t mode) noexcept {
 }
 
 [[noreturn, gnu::cold]] void throw_not_regular(const std::string& op, const std::string& name, mode_t mode) {
-  throw_error<IoError>(
-      {.op = op, .arg = name, .given = kind_of(mode), .wanted = "a regular file", .what = "not a regular file"});
+  throw_error<IoError>({.op = op,
+                        .arg = name,
+                        .given = kind_of(mode),
+                        .wanted = "a regular file",
+                        .what = "not a regular file"});
 }
 
 /// Closes on the way out of an error; the error under way is the one worth telling.
@@ -119,7 +124,8 @@ bool is_control(std::string_view sequence) noexcept {
   if (sequence.size() == 2) return a == 0xC2 && b < 0xA0;
   if (sequence.size() != 3 || a != 0xE2) return false;
   const auto c = static_cast<unsigned char>(sequence[2]);
-  return (b == 0x80 && ((c >= 0x8B && c <= 0x8F) || (c >= 0xA8 && c <= 0xAE))) || (b == 0x81 && c >= 0xA0 && c <= 0xAF);
+  return (b == 0x80 && ((c >= 0x8B && c <= 0x8F) || (c >= 0xA8 && c <= 0xAE))) ||
+         (b == 0x81 && c >= 0xA0 && c <= 0xAF);
 }
 
 }  // namespace
@@ -252,8 +258,10 @@ void AtomicFile::flush() {
 
 void AtomicFile::write(std::span<const std::uint8_t> bytes) {
   if (buffer_.size() + bytes.size() > buffer_bytes) flush();
-  if (bytes.size() >= buffer_bytes) write_all(bytes);
-  else buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
+  if (bytes.size() >= buffer_bytes)
+    write_all(bytes);
+  else
+    buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
 }
 
 void AtomicFile::commit() {

@@ -1,6 +1,6 @@
 // Files through descriptors: bounded reads and atomic replacement, every return code checked.
-// Depends on base. Invariant: until AtomicFile::commit() has renamed, the previous file at that path is whole;
-// once it returned, the new one survives a loss of power.
+// Depends on base. Invariant: until AtomicFile::commit() has renamed, the previous file at that path is
+// whole; once it returned, the new one survives a loss of power.
 #pragma once
 
 #include <cstddef>
@@ -44,14 +44,15 @@ class ScopedFileOps {
   const FileOps* previous_;
 };
 
-/// `text` with control characters and bytes that are not UTF-8 written as \xNN, a backslash doubled: safe to print.
+/// `text` with control characters and bytes that are not UTF-8 written as \xNN, a backslash doubled: safe to
+/// print.
 std::string printable(std::string_view text);
 
 /// Length of the longest prefix of `text` that is valid UTF-8 (no overlong forms, no surrogates).
 std::size_t valid_utf8_prefix(std::string_view text) noexcept;
 
-/// A regular file open for reading. Anything else (directory, FIFO, device) is refused with an IoError, so that
-/// a read neither blocks nor has no end. `op` is what error texts begin with. Reading is thread-safe.
+/// A regular file open for reading. Anything else (directory, FIFO, device) is refused with an IoError, so
+/// that a read neither blocks nor has no end. `op` is what error texts begin with. Reading is thread-safe.
 class FileReader {
  public:
   explicit FileReader(const std::string& path, std::string op = "file");

@@ -51,7 +51,8 @@ void JsonReader::fail(std::uint64_t offset, std::string_view field, std::string_
 }
 
 void JsonReader::skip_space() noexcept {
-  while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r'))
+  while (at_ < text_.size() &&
+         (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r'))
     ++at_;
 }
 
@@ -119,15 +120,18 @@ std::string JsonReader::string(std::string_view field) {
     if (static_cast<unsigned char>(c) < 0x20) fail(offset(), field, "control character in a string", found());
     ++at_;
     if (c == '"') return out;
-    if (c == '\\') escape(out, field);
-    else out += c;
+    if (c == '\\')
+      escape(out, field);
+    else
+      out += c;
   }
 }
 
 std::int64_t JsonReader::natural(std::string_view field) {
   skip_space();
   const std::uint64_t start = offset();
-  if (at_ >= text_.size() || !is_digit(text_[at_])) fail(start, field, "not a number", found(), "a whole number, 0 or more");
+  if (at_ >= text_.size() || !is_digit(text_[at_]))
+    fail(start, field, "not a number", found(), "a whole number, 0 or more");
   std::int64_t value = 0;
   const bool zero_first = text_[at_] == '0';
   int digits = 0;
@@ -145,9 +149,12 @@ std::string json_quoted(std::string_view text) {
   std::string out = "\"";
   for (char c : text) {
     const std::size_t known = special.find(c);
-    if (known != std::string_view::npos) (out += '\\') += letters[known];
-    else if (static_cast<unsigned char>(c) < 0x20) out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
-    else out += c;
+    if (known != std::string_view::npos)
+      (out += '\\') += letters[known];
+    else if (static_cast<unsigned char>(c) < 0x20)
+      out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    else
+      out += c;
   }
   return out += '"';
 }

@@ -1,6 +1,6 @@
 // JsonReader: a strict pull parser (RFC 8259) for small files whose structure the caller knows.
-// Depends on base and io/file. Invariant: it never recurses, and gives a value of another kind than asked for as
-// an error, so nesting is bounded by the caller's own code.
+// Depends on base and io/file. Invariant: it never recurses, and gives a value of another kind than asked for
+// as an error, so nesting is bounded by the caller's own code.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,8 @@ namespace thalweg::io {
 
 class JsonReader {
  public:
-  /// `text` must be UTF-8 already (valid_utf8_prefix). Errors are FormatErrors of `op` and `name` (printable) and
-  /// count offsets from `base`, where `text` starts in the file.
+  /// `text` must be UTF-8 already (valid_utf8_prefix). Errors are FormatErrors of `op` and `name` (printable)
+  /// and count offsets from `base`, where `text` starts in the file.
   JsonReader(std::string_view text, std::string op, std::string name, std::uint64_t base);
 
   /// Skips white space; true and past it if the next character is `c`.

@@ -16,14 +16,15 @@
 namespace thalweg::io {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "the format is little-endian and written as it is in memory");
+static_assert(std::endian::native == std::endian::little,
+              "the format is little-endian and written as it is in memory");
 
 constexpr const char* op = "safetensors";
 
 std::size_t bytes_of(const Tensor& t) { return static_cast<std::size_t>(t.numel()) * itemsize(t.dtype()); }
 
-/// The reference implementation's order, widest elements first (which aligns each tensor), then by name: the same
-/// tensors give the same file there and here.
+/// The reference implementation's order, widest elements first (which aligns each tensor), then by name: the
+/// same tensors give the same file there and here.
 int save_rank(DType d) noexcept {
   constexpr int ranks[dtype_count] = {2, 1, 0, 3, 4, 5};  // I64 F64 F32 I32 U8 BOOL
   return ranks[static_cast<int>(d)];
@@ -43,9 +44,11 @@ void check_savable(const NamedTensors& tensors, const Metadata& metadata, Loc lo
   for (const auto& [name, tensor] : tensors) {
     check_text(name, "name", loc);
     if (name == "__metadata__")
-      throw_error<ValueError>({.op = op, .arg = "name", .given = name, .what = "reserved by the format", .loc = loc});
+      throw_error<ValueError>(
+          {.op = op, .arg = "name", .given = name, .what = "reserved by the format", .loc = loc});
     if (!tensor.defined())
-      throw_error<ValueError>({.op = op, .arg = printable(name), .given = "undefined", .what = "cannot save", .loc = loc});
+      throw_error<ValueError>(
+          {.op = op, .arg = printable(name), .given = "undefined", .what = "cannot save", .loc = loc});
   }
 }
 
@@ -55,8 +58,11 @@ std::vector<const NamedTensors::value_type*> in_save_order(const NamedTensors& t
   std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) { return a->first < b->first; });
   for (std::size_t i = 1; i < order.size(); ++i)
     if (order[i]->first == order[i - 1]->first)
-      throw_error<ValueError>(
-          {.op = op, .arg = "name", .given = printable(order[i]->first), .what = "name given twice", .loc = loc});
+      throw_error<ValueError>({.op = op,
+                               .arg = "name",
+                               .given = printable(order[i]->first),
+                               .what = "name given twice",
+                               .loc = loc});
   std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
     return save_rank(a->second.dtype()) < save_rank(b->second.dtype());
   });
@@ -83,7 +89,9 @@ class FileOrigin final : public Origin {
  public:
   explicit FileOrigin(const FileReader& file) : file_(file) {}
   std::uint64_t size() const override { return file_.size(); }
-  void read(std::uint64_t offset, std::span<std::uint8_t> dst) const override { file_.read_exact(offset, dst); }
+  void read(std::uint64_t offset, std::span<std::uint8_t> dst) const override {
+    file_.read_exact(offset, dst);
+  }
 
  private:
   const FileReader& file_;
@@ -102,15 +110,17 @@ class MemoryOrigin final : public Origin {
 };
 
 /// A bool of any other value than 0 and 1 would be undefined behaviour wherever it is read.
-void check_bools(std::span<const std::uint8_t> bytes, std::uint64_t offset, const TensorEntry& e, const std::string& file) {
+void check_bools(std::span<const std::uint8_t> bytes, std::uint64_t offset, const TensorEntry& e,
+                 const std::string& file) {
   const auto bad = std::find_if(bytes.begin(), bytes.end(), [](std::uint8_t v) { return v > 1; });
   if (bad != bytes.end())
-    throw_error<FormatError>({.op = op,
-                              .arg = file,
-                              .given = fmt::format("{:02x} there", *bad),
-                              .wanted = "00 or 01",
-                              .what = fmt::format("offset {}: {}: not a BOOL", offset + static_cast<std::uint64_t>(bad - bytes.begin()),
-                                                  printable(e.name))});
+    throw_error<FormatError>(
+        {.op = op,
+         .arg = file,
+         .given = fmt::format("{:02x} there", *bad),
+         .wanted = "00 or 01",
+         .what = fmt::format("offset {}: {}: not a BOOL",
+                             offset + static_cast<std::uint64_t>(bad - bytes.begin()), printable(e.name))});
 }
 
 TensorFile load_from(const Origin& in, const std::string& file) {
@@ -138,14 +148,16 @@ TensorFile load_from(const Origin& in, const std::string& file) {
 }  // namespace
 
 const Tensor* TensorFile::find(std::string_view name) const noexcept {
-  const auto it = std::find_if(tensors.begin(), tensors.end(), [&](const auto& t) { return t.first == name; });
+  const auto it =
+      std::find_if(tensors.begin(), tensors.end(), [&](const auto& t) { return t.first == name; });
   return it == tensors.end() ? nullptr : &it->second;
 }
 
 const Tensor& TensorFile::at(std::string_view name, Loc loc) const {
   const Tensor* t = find(name);
   if (t == nullptr)
-    throw_error<IndexError>({.op = op, .arg = "name", .given = printable(name), .what = "no tensor of that name", .loc = loc});
+    throw_error<IndexError>(
+        {.op = op, .arg = "name", .given = printable(name), .what = "no tensor of that name", .loc = loc});
   return *t;
 }
 
@@ -156,17 +168,24 @@ void save(const std::string& path, const NamedTensors& tensors, const Metadata& 
   std::uint64_t end = 0;
   for (const auto* t : order) {
     const std::uint64_t begin = std::exchange(end, end + bytes_of(t->second));
-    header.entries.push_back(
-        {.name = t->first, .dtype = t->second.dtype(), .shape = t->second.shape(), .begin = begin, .end = end});
+    header.entries.push_back({.name = t->first,
+                              .dtype = t->second.dtype(),
+                              .shape = t->second.shape(),
+                              .begin = begin,
+                              .end = end});
   }
   const std::string json = header_text(header);
   if (json.size() > safetensors_max_header)
-    throw_error<ValueError>({.op = op, .given = fmt::format("{} bytes of header", json.size()),
-                             .wanted = fmt::format("at most {}", safetensors_max_header), .what = "too many names", .loc = loc});
+    throw_error<ValueError>({.op = op,
+                             .given = fmt::format("{} bytes of header", json.size()),
+                             .wanted = fmt::format("at most {}", safetensors_max_header),
+                             .what = "too many names",
+                             .loc = loc});
 
   AtomicFile file(path, op);
   std::uint8_t prefix[safetensors_prefix];
-  for (std::size_t i = 0; i < safetensors_prefix; ++i) prefix[i] = static_cast<std::uint8_t>(json.size() >> (8 * i));
+  for (std::size_t i = 0; i < safetensors_prefix; ++i)
+    prefix[i] = static_cast<std::uint8_t>(json.size() >> (8 * i));
   file.write(prefix);
   file.write({reinterpret_cast<const std::uint8_t*>(json.data()), json.size()});
   for (const auto* t : order) {

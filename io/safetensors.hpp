@@ -1,6 +1,6 @@
 // Named tensors in one file, in the safetensors format, which Python, Rust and JavaScript programs read too.
-// Depends on base, tensor, kernels, io/file. Invariant: a load is all or nothing, and every byte of the file is
-// accounted for; a save leaves the old file whole until the new one is durable.
+// Depends on base, tensor, kernels, io/file. Invariant: a load is all or nothing, and every byte of the file
+// is accounted for; a save leaves the old file whole until the new one is durable.
 #pragma once
 
 #include <cstdint>
@@ -29,13 +29,14 @@ struct TensorFile {
   const Tensor& at(std::string_view name, Loc loc = Loc::here()) const;
 };
 
-/// Writes `tensors` to `path`, in place of what is there; any strides; gradients are not saved. The bytes depend on
-/// names, values and metadata only, not on the order given. Throws ValueError (undefined tensor; a name that is given
-/// twice, is not UTF-8 or is "__metadata__"; metadata that is not UTF-8), IoError.
-void save(const std::string& path, const NamedTensors& tensors, const Metadata& metadata = {}, Loc loc = Loc::here());
+/// Writes `tensors` to `path`, in place of what is there; any strides; gradients are not saved. The bytes
+/// depend on names, values and metadata only, not on the order given. Throws ValueError (undefined tensor; a
+/// name that is given twice, is not UTF-8 or is "__metadata__"; metadata that is not UTF-8), IoError.
+void save(const std::string& path, const NamedTensors& tensors, const Metadata& metadata = {},
+          Loc loc = Loc::here());
 
-/// The tensors of the file at `path`: f32 f64 i64 i32 u8 bool. Throws IoError, and FormatError naming path, offset and
-/// field for any breach of the format and for element types without a DType here (F16, I16, ...).
+/// The tensors of the file at `path`: f32 f64 i64 i32 u8 bool. Throws IoError, and FormatError naming path,
+/// offset and field for any breach of the format and for element types without a DType here (F16, I16, ...).
 NamedTensors load(const std::string& path);
 
 /// The same with the file's metadata.

@@ -20,8 +20,8 @@ constexpr std::string_view supported = "F32, F64, I64, I32, U8 or BOOL";
 
 /// Element types of the format that have no DType here.
 constexpr std::array<std::string_view, 16> foreign_dtypes{
-    "F16", "BF16", "I8", "I16", "U16", "U32", "U64", "C64", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F6_E2M3", "F6_E3M2",
-    "F4", "F8_E4M3FNUZ", "F8_E5M2FNUZ"};
+    "F16",     "BF16",    "I8",      "I16",     "U16",     "U32", "U64",         "C64",
+    "F8_E4M3", "F8_E5M2", "F8_E8M0", "F6_E2M3", "F6_E3M2", "F4",  "F8_E4M3FNUZ", "F8_E5M2FNUZ"};
 
 /// An entry while its file is checked; `at` is where its name stands.
 struct Parsed {
@@ -29,7 +29,9 @@ struct Parsed {
   std::uint64_t at = 0;
 };
 
-std::string field_of(std::string_view tensor, std::string_view field) { return fmt::format("{}.{}", tensor, field); }
+std::string field_of(std::string_view tensor, std::string_view field) {
+  return fmt::format("{}.{}", tensor, field);
+}
 
 DType parse_dtype(JsonReader& in, std::string_view tensor) {
   const std::string field = field_of(tensor, "dtype");
@@ -74,14 +76,19 @@ void parse_entry(JsonReader& in, TensorEntry& entry) {
     do {
       const std::uint64_t at = in.next();
       const std::string key = in.string(entry.name);
-      const auto which = static_cast<std::size_t>(std::find(fields.begin(), fields.end(), key) - fields.begin());
-      if (which == fields.size()) in.fail(at, field_of(entry.name, key), "unknown field", {}, "dtype, shape or data_offsets");
+      const auto which =
+          static_cast<std::size_t>(std::find(fields.begin(), fields.end(), key) - fields.begin());
+      if (which == fields.size())
+        in.fail(at, field_of(entry.name, key), "unknown field", {}, "dtype, shape or data_offsets");
       if (seen[which]) in.fail(at, field_of(entry.name, key), "given twice");
       seen[which] = true;
       in.expect(':', field_of(entry.name, key));
-      if (which == 0) entry.dtype = parse_dtype(in, entry.name);
-      else if (which == 1) entry.shape = parse_shape(in, entry.name);
-      else parse_offsets(in, entry);
+      if (which == 0)
+        entry.dtype = parse_dtype(in, entry.name);
+      else if (which == 1)
+        entry.shape = parse_shape(in, entry.name);
+      else
+        parse_offsets(in, entry);
     } while (in.accept(','));
     in.expect('}', entry.name);
   }
@@ -147,8 +154,8 @@ void check_layout(const JsonReader& in, const std::vector<Parsed>& sorted, std::
     at = e.end;
   }
   if (at != payload)
-    in.fail(in.offset(), "data_offsets", "bytes that no tensor describes", fmt::format("{} bytes of data", payload),
-            fmt::format("{}", at));
+    in.fail(in.offset(), "data_offsets", "bytes that no tensor describes",
+            fmt::format("{} bytes of data", payload), fmt::format("{}", at));
 }
 
 }  // namespace
@@ -207,7 +214,8 @@ SafetensorsHeader parse_header(std::string_view json, std::uint64_t payload, con
     in.expect('}', "header");
   }
   const std::size_t padding = in.rest().find_first_not_of(' ');
-  if (padding != std::string_view::npos) in.fail(in.offset() + padding, "header", "text after its end", {}, "spaces");
+  if (padding != std::string_view::npos)
+    in.fail(in.offset() + padding, "header", "text after its end", {}, "spaces");
 
   check_names(in, parsed);
   std::stable_sort(parsed.begin(), parsed.end(), [](const Parsed& a, const Parsed& b) {

@@ -1,6 +1,6 @@
 // The header of a safetensors file: its rules, checked in full, apart from any tensor.
-// Depends on base. Invariant: a header that parse_header returns describes exactly `payload` bytes, without holes
-// or overlaps, and every shape fits Dims.
+// Depends on base. Invariant: a header that parse_header returns describes exactly `payload` bytes, without
+// holes or overlaps, and every shape fits Dims.
 #pragma once
 
 #include <cstdint>
@@ -31,13 +31,13 @@ inline constexpr std::uint64_t safetensors_prefix = 8;
 /// The longest header that the format allows.
 inline constexpr std::uint64_t safetensors_max_header = 100'000'000;
 
-/// The length that the file's first 8 bytes state, checked against the file's. `given` is how many of them there are.
-/// Throws FormatError.
+/// The length that the file's first 8 bytes state, checked against the file's. `given` is how many of them
+/// there are. Throws FormatError.
 std::uint64_t header_length(const std::uint8_t* prefix, std::size_t given, std::uint64_t file_bytes,
                             const std::string& name);
 
-/// Parses the JSON between the length and the data, of which there are `payload` bytes. `name` is the printable path.
-/// Throws FormatError.
+/// Parses the JSON between the length and the data, of which there are `payload` bytes. `name` is the
+/// printable path. Throws FormatError.
 SafetensorsHeader parse_header(std::string_view json, std::uint64_t payload, const std::string& name);
 
 /// The header, padded with spaces to a multiple of 8 bytes, of entries whose offsets are set.

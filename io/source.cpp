@@ -31,8 +31,8 @@ bool is_gzip(std::span<const std::uint8_t> start) noexcept {
 struct GzipSource::Inflater {
   z_stream z{};
   std::uint8_t input[std::size_t{1} << 16];
-  std::uint64_t taken = 0;   // compressed bytes handed to zlib so far
-  bool finished = false;     // the last member has ended and been checked
+  std::uint64_t taken = 0;  // compressed bytes handed to zlib so far
+  bool finished = false;    // the last member has ended and been checked
 };
 
 GzipSource::GzipSource(ByteSource& packed, std::string op, std::string name)
@@ -77,9 +77,12 @@ std::size_t GzipSource::read(std::span<std::uint8_t> dst) {
     z.avail_out = static_cast<uInt>(room);
     const int status = inflate(&z, Z_NO_FLUSH);
     done += room - z.avail_out;
-    if (status == Z_STREAM_END) state_->finished = !next_member();
-    else if (status == Z_MEM_ERROR) throw std::bad_alloc();
-    else if (status != Z_OK && status != Z_BUF_ERROR) fail(z.msg != nullptr ? z.msg : "not gzip data");
+    if (status == Z_STREAM_END)
+      state_->finished = !next_member();
+    else if (status == Z_MEM_ERROR)
+      throw std::bad_alloc();
+    else if (status != Z_OK && status != Z_BUF_ERROR)
+      fail(z.msg != nullptr ? z.msg : "not gzip data");
   }
   return done;
 }

@@ -1,5 +1,6 @@
 // ByteSource: bytes read front to back from a file, from memory, or through gzip.
-// Depends on base and io/file. Invariant: a source holds a constant amount of memory however long its input is.
+// Depends on base and io/file. Invariant: a source holds a constant amount of memory however long its input
+// is.
 #pragma once
 
 #include <cstdint>

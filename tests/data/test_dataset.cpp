@@ -26,9 +26,7 @@ Tensor rows_of_three(std::int64_t n) {
   return t;
 }
 
-TensorDataset numbered(std::int64_t n) {
-  return TensorDataset(rows_of_three(n), arange(n));
-}
+TensorDataset numbered(std::int64_t n) { return TensorDataset(rows_of_three(n), arange(n)); }
 
 /// The labels of a batch, which in `numbered` are the examples' numbers.
 Indices labels(const Batch& b) {
@@ -77,7 +75,8 @@ TEST_CASE("dataset: unit gives every byte value divided by 255, correctly rounde
     std::int64_t wrong = 0;
     for (std::int64_t i = 0; i < n; ++i) {
       const float want = static_cast<float>(static_cast<double>(p[i]) / 255.0);
-      wrong += x.span<float>()[static_cast<std::size_t>(i)] != want || x.span<float>()[static_cast<std::size_t>(n + i)] != want ||
+      wrong += x.span<float>()[static_cast<std::size_t>(i)] != want ||
+               x.span<float>()[static_cast<std::size_t>(n + i)] != want ||
                whole.span<float>()[static_cast<std::size_t>(i)] != want;
     }
     CHECK(wrong == 0);

@@ -1,4 +1,5 @@
-// data/idx: every way in which an IDX or MNIST file can be bad gives a typed error that names path, offset and field.
+// data/idx: every way in which an IDX or MNIST file can be bad gives a typed error that names path, offset
+// and field.
 #include <cstring>
 
 #include <thalweg/data/idx.hpp>
@@ -11,7 +12,8 @@ using data::IdxType;
 
 namespace {
 
-Bytes idx(std::uint8_t type, std::initializer_list<std::uint32_t> dims, std::span<const std::uint8_t> elements) {
+Bytes idx(std::uint8_t type, std::initializer_list<std::uint32_t> dims,
+          std::span<const std::uint8_t> elements) {
   Bytes b{0, 0, type, static_cast<std::uint8_t>(dims.size())};
   for (std::uint32_t d : dims)
     for (int shift = 24; shift >= 0; shift -= 8) b.push_back(static_cast<std::uint8_t>(d >> shift));
@@ -209,7 +211,8 @@ TEST_CASE("idx: gzip in several members is one file; other bytes after it are re
   CHECK(contains(refused(junk).what, "no further member"));
 }
 
-TEST_CASE("idx: a gzip bomb is refused by its claim, before memory is taken, and a hidden one without unpacking") {
+TEST_CASE(
+    "idx: a gzip bomb is refused by its claim, before memory is taken, and a hidden one without unpacking") {
   const Bytes zeros(std::size_t{4} << 20);
   Bytes claims_all = idx(8, {4u << 20}, zeros), claims_little = idx(8, {16}, zeros);
   const data::IdxLimits limits{.base = 1000, .ratio = 32};
@@ -255,7 +258,8 @@ TEST_CASE("idx: a file that shrinks after its size was taken is an error, not ga
   static io::FileOps ops = io::system_file_ops();
   ops.pread = [](int fd, void* dst, std::size_t bytes, off_t offset) {
     if (offset >= 200) return ssize_t{0};
-    return io::system_file_ops().pread(fd, dst, std::min<std::size_t>(bytes, static_cast<std::size_t>(200 - offset)), offset);
+    return io::system_file_ops().pread(
+        fd, dst, std::min<std::size_t>(bytes, static_cast<std::size_t>(200 - offset)), offset);
   };
   io::ScopedFileOps scoped(ops);
   CHECK(contains(thrown<FormatError>([&] { data::read_idx(dir / "f"); }).what, "elements is cut off"));
@@ -296,9 +300,18 @@ TEST_CASE("mnist: files that do not fit each other are named with field and offs
   CHECK(range.given == "10 there");
 
   CHECK(contains(refuse([](MnistDir& d) { std::swap(d.images, d.labels); }).what, "not images"));
-  CHECK(contains(refuse([](MnistDir& d) { d.images = idx(8, {3, 28, 27}, counting(3 * 28 * 27)); }).what, "not images"));
-  CHECK(contains(refuse([](MnistDir& d) { d.images = idx(9, {3, 28, 28}, counting(3 * 784)); }).what, "not images"));
-  CHECK(contains(refuse([](MnistDir& d) { d.labels = idx(8, {3, 1}, Bytes{1, 2, 3}); }).what, "not a list of labels"));
+  CHECK(contains(refuse([](MnistDir& d) {
+                   d.images = idx(8, {3, 28, 27}, counting(3 * 28 * 27));
+                 }).what,
+                 "not images"));
+  CHECK(contains(refuse([](MnistDir& d) {
+                   d.images = idx(9, {3, 28, 28}, counting(3 * 784));
+                 }).what,
+                 "not images"));
+  CHECK(contains(refuse([](MnistDir& d) {
+                   d.labels = idx(8, {3, 1}, Bytes{1, 2, 3});
+                 }).what,
+                 "not a list of labels"));
   CHECK(contains(refuse([](MnistDir& d) { d.images = idx(8, {0, 28, 28}, {}); }).what, "no images"));
 }
 
@@ -310,5 +323,6 @@ TEST_CASE("mnist: a missing file names what was looked for; a directory in its p
   CHECK_THROWS_AS(data::load_mnist(d.dir / "nowhere", data::Split::train), IoError);
   CHECK_THROWS_AS(data::load_mnist("", data::Split::train), IoError);
   std::filesystem::create_directory(d.dir / "train-images-idx3-ubyte");
-  CHECK(contains(thrown<IoError>([&] { data::load_mnist(d.dir.path(), data::Split::train); }).what, "a directory"));
+  CHECK(contains(thrown<IoError>([&] { data::load_mnist(d.dir.path(), data::Split::train); }).what,
+                 "a directory"));
 }

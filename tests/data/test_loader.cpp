@@ -138,7 +138,8 @@ TEST_CASE("loader: an epoch can start at any batch, as a resumed run does") {
   const DataLoader loader(numbered(100), {.batch_size = 8, .shuffle = true, .seed = 3});
   const Indices whole = seen(loader.epoch(5));
   for (std::int64_t first = 0; first <= loader.batches(); ++first)
-    CHECK(seen(loader.epoch(5, first)) == Indices(whole.begin() + std::min<std::int64_t>(first * 8, 100), whole.end()));
+    CHECK(seen(loader.epoch(5, first)) ==
+          Indices(whole.begin() + std::min<std::int64_t>(first * 8, 100), whole.end()));
 }
 
 TEST_CASE("loader: options and positions out of range are refused") {

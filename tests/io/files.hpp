@@ -1,5 +1,6 @@
 // Helpers of the file tests: a temporary directory, raw reading and writing, gzip, failing system calls.
-// Depends on doctest, zlib, io/file. Invariant: nothing here goes through the code under test, but FaultyFiles.
+// Depends on doctest, zlib, io/file. Invariant: nothing here goes through the code under test, but
+// FaultyFiles.
 #pragma once
 
 #include <cerrno>
@@ -148,7 +149,9 @@ class FaultyFiles {
     static const io::FileOps ops = [] {
       static const io::FileOps& sys = io::system_file_ops();
       io::FileOps t{};
-      t.open = [](const char* p, int flags, mode_t m) { return trip("open", true) ? -1 : sys.open(p, flags, m); };
+      t.open = [](const char* p, int flags, mode_t m) {
+        return trip("open", true) ? -1 : sys.open(p, flags, m);
+      };
       t.stat = [](const char* p, struct stat* o) { return trip("stat", false) ? -1 : sys.stat(p, o); };
       t.fstat = [](int fd, struct stat* o) { return trip("fstat", false) ? -1 : sys.fstat(fd, o); };
       t.pread = [](int fd, void* d, std::size_t n, off_t o) {
@@ -162,7 +165,9 @@ class FaultyFiles {
       // A close that fails has closed nevertheless, as on Linux.
       t.close = [](int fd) { return sys.close(fd) != 0 || (counted() && trip("close", false)) ? -1 : 0; };
       t.rename = [](const char* a, const char* b) { return trip("rename", false) ? -1 : sys.rename(a, b); };
-      t.unlink = [](const char* p) { return sys.unlink(p) != 0 || (counted() && trip("unlink", false)) ? -1 : 0; };
+      t.unlink = [](const char* p) {
+        return sys.unlink(p) != 0 || (counted() && trip("unlink", false)) ? -1 : 0;
+      };
       return t;
     }();
     return ops;

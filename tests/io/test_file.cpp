@@ -54,7 +54,8 @@ TEST_CASE("reading what cannot be read names path and reason") {
   CHECK(contains(missing.arg, "no such\\x0afile"));
   CHECK(contains(thrown<IoError>([&] { io::read_file(dir.path(), 10); }).what, "directory"));
   CHECK(contains(thrown<IoError>([&] { io::read_file("", 10); }).what, "empty"));
-  CHECK(contains(thrown<IoError>([&] { io::read_file(std::string("/etc/pass\0wd", 12), 10); }).what, "zero byte"));
+  CHECK(contains(thrown<IoError>([&] { io::read_file(std::string("/etc/pass\0wd", 12), 10); }).what,
+                 "zero byte"));
   CHECK(contains(thrown<IoError>([&] { io::read_file("/dev/zero", 10); }).what, "device"));
   put(dir / "big", pattern(100));
   const auto big = thrown<IoError>([&] { io::read_file(dir / "big", 99); });
@@ -132,8 +133,10 @@ TEST_CASE("every failing call while writing leaves the old file or the new, whol
       const std::size_t before = open_descriptors();
       std::string kinds;
       for (int n = 0;; ++n) {
-        if (replace) put(dir / "f", old_bytes);
-        else std::filesystem::remove(dir / "f");
+        if (replace)
+          put(dir / "f", old_bytes);
+        else
+          std::filesystem::remove(dir / "f");
         bool failed = false;
         {
           FaultyFiles faults({.fail_at = n, .error = error, .most_written = 30000, .count_clean_up = true});
@@ -150,11 +153,14 @@ TEST_CASE("every failing call while writing leaves the old file or the new, whol
         const bool there = std::filesystem::exists(dir / "f");
         CHECK(dir.entries() == (there ? 1 : 0));
         const Bytes now = there ? slurp(dir / "f") : Bytes{};
-        if (failed) CHECK((now == new_bytes || now == (replace ? old_bytes : Bytes{})));
-        else CHECK(now == new_bytes);
+        if (failed)
+          CHECK((now == new_bytes || now == (replace ? old_bytes : Bytes{})));
+        else
+          CHECK(now == new_bytes);
         if (FaultyFiles::failed().empty()) break;
       }
-      // The last close only gives back the directory's descriptor: its failure loses nothing and is not an error.
+      // The last close only gives back the directory's descriptor: its failure loses nothing and is not an
+      // error.
       CHECK(kinds == std::string("stat open ") + (replace ? "fchmod " : "") +
                          "write write write fsync close rename open fsync close  ");
     }
@@ -186,7 +192,8 @@ TEST_CASE("a real full device is reported by write") {
   TempDir dir;
   static io::FileOps ops = io::system_file_ops();
   ops.open = [](const char* path, int flags, mode_t mode) {
-    return io::system_file_ops().open((flags & O_CREAT) != 0 ? "/dev/full" : path, flags & ~(O_CREAT | O_EXCL), mode);
+    return io::system_file_ops().open((flags & O_CREAT) != 0 ? "/dev/full" : path,
+                                      flags & ~(O_CREAT | O_EXCL), mode);
   };
   io::ScopedFileOps scoped(ops);
   CHECK(contains(thrown<IoError>([&] { io::write_file(dir / "f", pattern(20)); }).what, "No space left"));
@@ -244,8 +251,9 @@ TEST_CASE("printable escapes what a terminal would obey and keeps the rest") {
 TEST_CASE("UTF-8 is checked in full") {
   const auto valid = [](std::string_view s) { return io::valid_utf8_prefix(s) == s.size(); };
   CHECK(valid("a\xC2\x80\xDF\xBF\xE0\xA0\x80\xED\x9F\xBF\xEE\x80\x80\xF0\x90\x80\x80\xF4\x8F\xBF\xBF"));
-  for (std::string_view bad : {"\x80", "\xC0\x80", "\xC1\xBF", "\xC2", "\xC2 ", "\xE0\x9F\xBF", "\xE0\xA0", "\xED\xA0\x80",
-                               "\xF0\x8F\xBF\xBF", "\xF0\x90\x80", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF"})
+  for (std::string_view bad :
+       {"\x80", "\xC0\x80", "\xC1\xBF", "\xC2", "\xC2 ", "\xE0\x9F\xBF", "\xE0\xA0", "\xED\xA0\x80",
+        "\xF0\x8F\xBF\xBF", "\xF0\x90\x80", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF"})
     CHECK_FALSE(valid(bad));
   CHECK(io::valid_utf8_prefix("ok\xFF") == 2);
 }

@@ -26,7 +26,8 @@ Bytes file_of(const std::string& json, std::size_t data, std::int64_t length = -
   return b;
 }
 
-std::string entry(const std::string& name, const std::string& dtype, const std::string& shape, const std::string& offsets) {
+std::string entry(const std::string& name, const std::string& dtype, const std::string& shape,
+                  const std::string& offsets) {
   return fmt::format(R"("{}":{{"dtype":"{}","shape":{},"data_offsets":{}}})", name, dtype, shape, offsets);
 }
 
@@ -44,7 +45,8 @@ std::string refusal(const std::string& json, std::size_t data) { return refused(
 
 bool same(const Tensor& a, const Tensor& b) {
   return a.dtype() == b.dtype() && a.shape() == b.shape() &&
-         (a.numel() == 0 || std::memcmp(a.view().data, b.view().data, static_cast<std::size_t>(a.numel()) * itemsize(a.dtype())) == 0);
+         (a.numel() == 0 || std::memcmp(a.view().data, b.view().data,
+                                        static_cast<std::size_t>(a.numel()) * itemsize(a.dtype())) == 0);
 }
 
 io::NamedTensors all_kinds() {
@@ -74,9 +76,11 @@ TEST_CASE("safetensors: the bytes are those that other implementations write") {
   };
   using namespace std::string_literals;
   CHECK(text({}) == "\x08\0\0\0\0\0\0\0{}      "s);
-  CHECK(text({}, {{"framework", "pt"}}) == "\x28\0\0\0\0\0\0\0{\"__metadata__\":{\"framework\":\"pt\"}}     "s);
+  CHECK(text({}, {{"framework", "pt"}}) ==
+        "\x28\0\0\0\0\0\0\0{\"__metadata__\":{\"framework\":\"pt\"}}     "s);
   CHECK(text({{"attn.0", zeros({1, 2, 3})}}) ==
-        "\x40\0\0\0\0\0\0\0{\"attn.0\":{\"dtype\":\"F32\",\"shape\":[1,2,3],\"data_offsets\":[0,24]}}"s + std::string(24, '\0'));
+        "\x40\0\0\0\0\0\0\0{\"attn.0\":{\"dtype\":\"F32\",\"shape\":[1,2,3],\"data_offsets\":[0,24]}}"s +
+            std::string(24, '\0'));
   CHECK(text({{"attn0", from({1.0f}, {1})}}).substr(8) ==
         "{\"attn0\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}      \0\0\x80\x3f"s);
 }
@@ -103,9 +107,9 @@ TEST_CASE("safetensors: every dtype, scalars and zero-size tensors come back bit
   for (const io::TensorFile& got : {io::load_file(dir / "f"), io::load_file(bytes, "m")}) {
     CHECK(got.metadata == metadata);
     REQUIRE(got.tensors.size() == want.size());
-    for (const auto& [name, tensor] : want) {
-      CAPTURE(name);
-      CHECK(same(got.at(name), tensor));
+    for (const auto& named : want) {
+      CAPTURE(named.first);
+      CHECK(same(got.at(named.first), named.second));
     }
     CHECK(got.find("nothing") == nullptr);
     CHECK_THROWS_AS(got.at("nothing"), IndexError);
@@ -144,12 +148,18 @@ TEST_CASE("safetensors: what cannot be saved is refused before the file is touch
   TempDir dir;
   put(dir / "f", bytes_of("old"));
   const Tensor t = ones({2});
-  CHECK(contains(thrown<ValueError>([&] { io::save(dir / "f", {{"a", t}, {"b", t}, {"a", t}}); }).what, "twice"));
+  CHECK(contains(thrown<ValueError>([&] {
+                   io::save(dir / "f", {{"a", t}, {"b", t}, {"a", t}});
+                 }).what,
+                 "twice"));
   CHECK(contains(thrown<ValueError>([&] { io::save(dir / "f", {{"a", Tensor()}}); }).what, "undefined"));
   CHECK(contains(thrown<ValueError>([&] { io::save(dir / "f", {{"__metadata__", t}}); }).what, "reserved"));
   CHECK(contains(thrown<ValueError>([&] { io::save(dir / "f", {{"\xFF", t}}); }).what, "UTF-8"));
   CHECK(contains(thrown<ValueError>([&] { io::save(dir / "f", {}, {{"k", "\xC3"}}); }).what, "UTF-8"));
-  CHECK(contains(thrown<ValueError>([&] { io::save(dir / "f", {{"a", Tensor()}}); }).what, "test_safetensors.cpp"));
+  CHECK(contains(thrown<ValueError>([&] {
+                   io::save(dir / "f", {{"a", Tensor()}});
+                 }).what,
+                 "test_safetensors.cpp"));
   CHECK(slurp(dir / "f") == bytes_of("old"));
   CHECK(dir.entries() == 1);
 }
@@ -200,9 +210,28 @@ TEST_CASE("safetensors: a header that is not one JSON object in UTF-8 is refused
   CHECK(contains(refusal("{}\n", 0), "text after its end"));
   CHECK(contains(refusal("{}{}", 0), "text after its end"));
   CHECK(contains(refusal(std::string("{}\0", 3), 0), "text after its end"));
-  for (const char* bad : {"{\"a\"", "{\"a\":", "{\"a", "{,}", "{\"a\":{}", "{\"a\":{},}", "{a:1}", "{'a':{}}", "{\"a\" {}}", "{\"a\":null}",
-                          "{\"a\":1}", "{\"a\":[]}", "{\"a\":\"b\"}", "{\"a\":true}", "{//\n}", "{\"a\\q\":{}}", "{\"\\u12\":{}}",
-                          "{\"\\ud800\":{}}", "{\"\\udc00\":{}}", "{\"\\ud800\\u0041\":{}}", "{\"\\ud800x\":{}}", "{\"a\tb\":{}}"})
+  for (const char* bad : {"{\"a\"",
+                          "{\"a\":",
+                          "{\"a",
+                          "{,}",
+                          "{\"a\":{}",
+                          "{\"a\":{},}",
+                          "{a:1}",
+                          "{'a':{}}",
+                          "{\"a\" {}}",
+                          "{\"a\":null}",
+                          "{\"a\":1}",
+                          "{\"a\":[]}",
+                          "{\"a\":\"b\"}",
+                          "{\"a\":true}",
+                          "{//\n}",
+                          "{\"a\\q\":{}}",
+                          "{\"\\u12\":{}}",
+                          "{\"\\ud800\":{}}",
+                          "{\"\\udc00\":{}}",
+                          "{\"\\ud800\\u0041\":{}}",
+                          "{\"\\ud800x\":{}}",
+                          "{\"a\tb\":{}}"})
     CHECK_FALSE(refusal(bad, 0).empty());
 }
 
@@ -220,23 +249,28 @@ TEST_CASE("safetensors: keys given twice are refused at every level") {
   CHECK(contains(refusal("{" + a + "," + a2 + "}", 2), "a: given twice"));
   CHECK(contains(refusal(R"({"__metadata__":{},"__metadata__":{}})", 0), "__metadata__: given twice"));
   CHECK(contains(refusal(R"({"__metadata__":{"k":"1","k":"1"}})", 0), "__metadata__.k: given twice"));
-  CHECK(contains(refusal(R"({"a":{"dtype":"U8","dtype":"U8","shape":[1],"data_offsets":[0,1]}})", 1), "a.dtype: given twice"));
+  CHECK(contains(refusal(R"({"a":{"dtype":"U8","dtype":"U8","shape":[1],"data_offsets":[0,1]}})", 1),
+                 "a.dtype: given twice"));
 }
 
 TEST_CASE("safetensors: fields missing, unknown or of another kind") {
   CHECK(contains(refusal(R"({"a":{}})", 0), "a.dtype: missing"));
   CHECK(contains(refusal(R"({"a":{"dtype":"U8","data_offsets":[0,1]}})", 1), "a.shape: missing"));
   CHECK(contains(refusal(R"({"a":{"dtype":"U8","shape":[1]}})", 1), "a.data_offsets: missing"));
-  CHECK(contains(refusal(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1],"scale":1}})", 1), "a.scale: unknown field"));
+  CHECK(contains(refusal(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1],"scale":1}})", 1),
+                 "a.scale: unknown field"));
   CHECK(contains(refusal(R"({"__metadata__":{"a":1}})", 0), "__metadata__.a"));
   CHECK(contains(refusal(R"({"__metadata__":[]})", 0), "__metadata__"));
-  for (const char* shape : {"1", "[1.0]", "[1e0]", "[-1]", "[+1]", "[01]", "[\"1\"]", "[1,]", "[,1]", "[1 1]", "[null]", "[[1]]", "[0x1]",
-                            "[9223372036854775808]", "[99999999999999999999]", "{}", "[NaN]"})
+  for (const char* shape :
+       {"1", "[1.0]", "[1e0]", "[-1]", "[+1]", "[01]", "[\"1\"]", "[1,]", "[,1]", "[1 1]", "[null]", "[[1]]",
+        "[0x1]", "[9223372036854775808]", "[99999999999999999999]", "{}", "[NaN]"})
     CHECK(contains(refusal("{" + entry("a", "U8", shape, "[0,1]") + "}", 1), "a.shape"));
   for (const char* offsets : {"[0]", "[0,1,2]", "[]", "0", "[0,1.0]", "[-0,1]", "[0,18446744073709551616]"})
     CHECK(contains(refusal("{" + entry("a", "U8", "[1]", offsets) + "}", 1), "a.data_offsets"));
-  CHECK(contains(refusal("{" + entry("a", "U8", "[1,1,1,1,1,1,1,1,1]", "[0,1]") + "}", 1), "too many dimensions"));
-  CHECK(io::load_file(file_of("{" + entry("a", "U8", "[1,1,1,1,1,1,1,1]", "[0,1]") + "}", 1), "m").tensors.size() == 1);
+  CHECK(contains(refusal("{" + entry("a", "U8", "[1,1,1,1,1,1,1,1,1]", "[0,1]") + "}", 1),
+                 "too many dimensions"));
+  CHECK(io::load_file(file_of("{" + entry("a", "U8", "[1,1,1,1,1,1,1,1]", "[0,1]") + "}", 1), "m")
+            .tensors.size() == 1);
 }
 
 TEST_CASE("safetensors: element types, known elsewhere or not at all") {
@@ -265,18 +299,27 @@ TEST_CASE("safetensors: offsets swapped, overlapping, with holes, beyond the end
   CHECK(contains(refusal("{" + entry("a", "F32", "[2]", "[0,4]") + "}", 4), "not the size of the shape"));
   CHECK(contains(refusal("{" + entry("a", "U8", "[]", "[0,0]") + "}", 0), "not the size of the shape"));
   // In any order in the header, and with empty tensors anywhere in between.
-  const auto good = io::load_file(file_of("{" + entry("b", "U8", "[4]", "[4,8]") + "," + entry("n", "F64", "[0]", "[4,4]") + "," +
-                                              entry("a", "U8", "[4]", "[0,4]") + "," + entry("m", "U8", "[3,0]", "[8,8]") + "}", 8), "m");
+  const auto good = io::load_file(
+      file_of("{" + entry("b", "U8", "[4]", "[4,8]") + "," + entry("n", "F64", "[0]", "[4,4]") + "," +
+                  entry("a", "U8", "[4]", "[0,4]") + "," + entry("m", "U8", "[3,0]", "[8,8]") + "}",
+              8),
+      "m");
   std::string names;
   for (const auto& [name, tensor] : good.tensors) names += name;
   CHECK(names == "anbm");
 }
 
 TEST_CASE("safetensors: shape times size must not overflow") {
-  CHECK(contains(refusal("{" + entry("a", "F32", "[4611686018427387904,4]", "[0,0]") + "}", 0), "a.shape: size overflows"));
-  CHECK(contains(refusal("{" + entry("a", "F64", "[2305843009213693952]", "[0,0]") + "}", 0), "size overflows"));
-  CHECK(contains(refusal("{" + entry("a", "U8", "[9223372036854775807,9223372036854775807]", "[0,1]") + "}", 1), "size overflows"));
-  CHECK(contains(refusal("{" + entry("a", "U8", "[0,9223372036854775807,9223372036854775807]", "[0,0]") + "}", 0), "size overflows"));
+  CHECK(contains(refusal("{" + entry("a", "F32", "[4611686018427387904,4]", "[0,0]") + "}", 0),
+                 "a.shape: size overflows"));
+  CHECK(contains(refusal("{" + entry("a", "F64", "[2305843009213693952]", "[0,0]") + "}", 0),
+                 "size overflows"));
+  CHECK(
+      contains(refusal("{" + entry("a", "U8", "[9223372036854775807,9223372036854775807]", "[0,1]") + "}", 1),
+               "size overflows"));
+  CHECK(contains(
+      refusal("{" + entry("a", "U8", "[0,9223372036854775807,9223372036854775807]", "[0,0]") + "}", 0),
+      "size overflows"));
 }
 
 TEST_CASE("safetensors: a BOOL is 0 or 1") {
