@@ -21,8 +21,18 @@ kernels::PointwiseFn block_function(Function f, int compute) noexcept;
 inline constexpr int block_width = 16;
 
 template <class T>
+struct Block;
+
+template <class T>
 struct BlockMask {
   bool on[block_width];
+
+  /// a where the mask is set, else b; nothing is multiplied.
+  friend Block<T> select(const BlockMask& m, const Block<T>& a, const Block<T>& b) {
+    Block<T> r;
+    for (int i = 0; i < block_width; ++i) r.v[i] = m.on[i] ? a.v[i] : b.v[i];
+    return r;
+  }
 
   friend BlockMask operator&(const BlockMask& a, const BlockMask& b) {
     BlockMask r;
@@ -52,7 +62,8 @@ struct Block {
   Block() = default;
   /// A literal of the formula, in every place.
   Block(double c) {  // NOLINT(google-explicit-constructor)
-    for (int i = 0; i < block_width; ++i) v[i] = static_cast<T>(c);
+    const T value = literal(c);
+    for (int i = 0; i < block_width; ++i) v[i] = value;
   }
 
   friend Block operator+(const Block& a, const Block& b) {
@@ -87,12 +98,6 @@ struct Block {
       if constexpr (floating) return std::isfinite(x);
       else return true;
     });
-  }
-  /// a where the mask is set, else b; nothing is multiplied.
-  friend Block select(const BlockMask<T>& m, const Block& a, const Block& b) {
-    Block r;
-    for (int i = 0; i < block_width; ++i) r.v[i] = m.on[i] ? a.v[i] : b.v[i];
-    return r;
   }
 
   friend Block abs(const Block& a) {
@@ -139,6 +144,15 @@ struct Block {
  private:
   // Integers wrap as NumPy's do; signed overflow would be undefined, so they pass through unsigned.
   static std::uint64_t bits(T x) { return static_cast<std::uint64_t>(static_cast<std::int64_t>(x)); }
+  // An integer lane cuts a literal beyond its range, infinity included, to the nearest end.
+  static T literal(double c) {
+    if constexpr (floating) return static_cast<T>(c);
+    else
+      return c >= 0x1p63    ? std::numeric_limits<T>::max()
+             : c <= -0x1p63 ? std::numeric_limits<T>::min()
+             : c != c       ? T{0}
+                            : static_cast<T>(c);
+  }
   static T wrap(std::uint64_t x) { return static_cast<T>(static_cast<std::int64_t>(x)); }
 
   template <class F>

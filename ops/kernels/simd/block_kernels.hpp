@@ -32,6 +32,7 @@ void walk_blocks(const void* const* src, void* dst, std::int64_t n, Formula form
       if (count < block_width) in[s] = V(0.0);
       std::memcpy(in[s].v, static_cast<const T*>(src[s]) + i, count * sizeof(T));
     }
+    if constexpr (requires { V::begin_formula(); }) V::begin_formula();
     const V y = formula(in);
     std::memcpy(out + i, y.v, count * sizeof(T));
   }

@@ -30,11 +30,15 @@ inline MutationPlan& mutation_plan() noexcept {
 }
 
 template <class V>
+struct Mutant;
+
+template <class V>
 struct MutantMask {
   BlockMask<typename V::element> m;
   friend MutantMask operator&(const MutantMask& a, const MutantMask& b) { return {a.m & b.m}; }
   friend MutantMask operator|(const MutantMask& a, const MutantMask& b) { return {a.m | b.m}; }
   friend MutantMask operator!(const MutantMask& a) { return {!a.m}; }
+  friend Mutant<V> select(const MutantMask& c, const Mutant<V>& a, const Mutant<V>& b) { return Mutant<V>::choose(c, a, b); }
 };
 
 template <class V>
@@ -80,18 +84,21 @@ struct Mutant : V {
   friend Mask isnan(const Mutant& a) { return test(isnan(a.plain())); }
   friend Mask isfinite(const Mutant& a) { return test(isfinite(a.plain())); }
 
-  friend Mutant select(const Mask& m, const Mutant& a, const Mutant& b) {
+  static Mutant choose(const Mask& c, const Mutant& a, const Mutant& b) {
     const int kind = step();
     if (kind == static_cast<int>(Mutation::sign) || kind == static_cast<int>(Mutation::swapped)) {
       mutation_plan().applied = true;
-      return select(m.m, b.plain(), a.plain());
+      return select(c.m, b.plain(), a.plain());
     }
     if (kind == static_cast<int>(Mutation::replaced)) {
       mutation_plan().applied = true;
       return a;
     }
-    return scaled(kind, select(m.m, a.plain(), b.plain()));
+    return scaled(kind, select(c.m, a.plain(), b.plain()));
   }
+
+  /// Called before each formula: its steps are numbered from 0.
+  static void begin_formula() noexcept { mutation_plan().seen = 0; }
 
   const V& plain() const noexcept { return *this; }
 
@@ -144,19 +151,8 @@ struct Mutant : V {
 };
 
 template <class Op, int Operand>
-void mutant_backward(const void* const* src, void* dst, std::int64_t n, const void* attrs) noexcept {
-  using V = Mutant<Block<double>>;
-  const auto t = attrs_of<Op>(attrs);
-  walk_blocks<V, ops::backward_sources<Op, Operand>>(src, dst, n, [&t](const V* in) {
-    mutation_plan().seen = 0;
-    return ops::gradient_formula<Op, Operand>(in, t);
-  });
-}
-
-template <class Op, int Operand>
 constexpr kernels::PointwiseFn mutant_backward_or_null() noexcept {
-  if constexpr (ops::PointwiseTraits<Op>::kind[Operand] == DerivativeKind::none) return nullptr;
-  else return &mutant_backward<Op, Operand>;
+  return block_backward_or_null<Op, Operand, Mutant<Block<double>>>();
 }
 
 /// The backward kernels (f64 only) that follow this thread's mutation_plan(); everything else is nullptr.
