@@ -1,0 +1,76 @@
+// The members of Tensor that run ops, and the in-place ones. Depends on the op library.
+// Invariant: in-place arithmetic goes through apply_in_place, which refuses what would break a recorded gradient.
+#include <thalweg/ops/functions.hpp>
+#include <thalweg/ops/kernels/copy.hpp>
+#include <thalweg/ops/pointwise/library.hpp>
+
+namespace thalweg {
+
+Tensor Tensor::to(DType dtype, Loc loc) const { return cast({*this, loc}, dtype); }
+Tensor Tensor::contiguous(Loc loc) const { return thalweg::contiguous({*this, loc}); }
+Tensor Tensor::clone(Loc loc) const { return thalweg::clone({*this, loc}); }
+Tensor Tensor::reshape(const Dims& shape, Loc loc) const { return thalweg::reshape({*this, loc}, shape); }
+Tensor Tensor::transpose(int dim0, int dim1, Loc loc) const { return thalweg::transpose({*this, loc}, dim0, dim1); }
+
+Tensor Tensor::t(Loc loc) const {
+  if (dim() != 2)
+    throw_error<ShapeError>({.op = "t", .arg = "the tensor", .given = describe(), .wanted = "a matrix; transpose() takes any",
+                             .what = "not a matrix", .loc = loc});
+  return thalweg::transpose({*this, loc}, 0, 1);
+}
+
+Tensor Tensor::sum(Over over, Loc loc) const { return thalweg::sum({*this, loc}, over); }
+Tensor Tensor::mean(Over over, Loc loc) const { return thalweg::mean({*this, loc}, over); }
+
+namespace {
+
+template <class Op>
+void in_place(Tensor& self, const Tensor& b, Loc loc) {
+  Tensor in[] = {self, b};
+  apply_in_place(ops::op_def<Op>(), in, 2, nullptr, loc);
+}
+
+/// copy_ and fill_ are not recorded: where a gradient would have to know of them, they are refused.
+void refuse_recorded(const char* op, const Tensor& self, const Tensor* source, Loc loc) {
+  if (!thread_state.grad_enabled || !(self.requires_grad() || (source && source->requires_grad()))) return;
+  throw_error<GraphError>({.op = op, .arg = self.requires_grad() ? "the tensor written to" : "the source",
+                           .given = self.requires_grad() ? self.describe() : source->describe(),
+                           .wanted = "a tensor without gradient; NoGrad, detach(), or an op that returns a new tensor",
+                           .what = "this write would not be recorded", .loc = loc});
+}
+
+}  // namespace
+
+Tensor& Tensor::add_(const Tensor& b, Loc loc) { return in_place<ops::Add>(*this, b, loc), *this; }
+Tensor& Tensor::sub_(const Tensor& b, Loc loc) { return in_place<ops::Sub>(*this, b, loc), *this; }
+Tensor& Tensor::mul_(const Tensor& b, Loc loc) { return in_place<ops::Mul>(*this, b, loc), *this; }
+Tensor& Tensor::div_(const Tensor& b, Loc loc) { return in_place<ops::Div>(*this, b, loc), *this; }
+Tensor& Tensor::mul_(double b, Loc loc) { return in_place<ops::Mul>(*this, scalar(b, dtype()), loc), *this; }
+Tensor& Tensor::add_(double b, Loc loc) { return in_place<ops::Add>(*this, scalar(b, dtype()), loc), *this; }
+
+Tensor& Tensor::copy_(const Tensor& source, Loc loc) {
+  const ConstView views[] = {view(), source.view()};
+  const Ins ins{"copy_", loc, 2, views, 3};
+  if (!(broadcast_shapes(ins) == shape()))
+    throw_error<ShapeError>({.op = "copy_", .arg = "the source", .given = source.describe(), .wanted = describe(),
+                             .what = "the source does not broadcast to the tensor", .loc = loc});
+  refuse_recorded("copy_", *this, &source, loc);
+  Tensor from = source;
+  if (source.get()->storage == body_->storage) {
+    const NoGrad off;
+    from = source.clone(loc);  // they may overlap
+  }
+  body_->storage->bump("copy_", loc);
+  kernels::copy(broadcast_view(from.view(), shape()), mutable_view());
+  return *this;
+}
+
+Tensor& Tensor::fill_(double value, Loc loc) {
+  const View to = mutable_view();
+  refuse_recorded("fill_", *this, nullptr, loc);
+  body_->storage->bump("fill_", loc);
+  kernels::fill(to, value);
+  return *this;
+}
+
+}  // namespace thalweg
