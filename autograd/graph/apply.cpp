@@ -78,6 +78,7 @@ void apply_unhooked(const OpDef& op, const Tensor* in, int n, const void* attrs,
       out[0] = op.compose(in, n, attrs, loc);
       return;
     }
+    case OpKind::function: return op.call(op, in, n, loc, out);
     default: return apply_structured(op, in, n, attrs, loc, out);
   }
 }

@@ -1,6 +1,7 @@
 // OpDef: an op as the tape sees it, a handful of function pointers made once per op struct by ops/op.hpp.
 // Also what those functions are handed: Ins, Outs, ViewSpec. Depends on base, tensor, kernels/pointwise_types.
-// Invariant: an OpDef lives for ever (static), so nodes hold plain pointers to it.
+// Invariant: an OpDef outlives its nodes, which hold plain pointers to it: an op struct's is static, a function's is
+// owned by the attributes of its nodes.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +20,7 @@ enum class OpKind : std::uint8_t {
   view,        ///< new geometry on the same storage
   structured,  ///< infer, run and vjp of its own
   composite,   ///< written in other ops; records nothing itself
+  function,    ///< any code forward, recorded as one node (ops/function.hpp)
   leaf         ///< accumulates a gradient; not an op
 };
 
@@ -93,6 +95,7 @@ struct OpDef {
   void (*run)(const Ins&, const View* out, const void* attrs) = nullptr;
   ViewSpec (*view)(const Ins&, const void* attrs) = nullptr;
   Tensor (*compose)(const Tensor* in, int n, const void* attrs, Loc) = nullptr;
+  void (*call)(const OpDef& self, const Tensor* in, int n, Loc, Tensor* out) = nullptr;  // function: records itself
   void (*vjp)(Vjp&, const void* attrs) = nullptr;  // pointwise: the formula over Tensor, for create_graph
   const kernels::PointwiseKernels& (*kernels)() = nullptr;
 
