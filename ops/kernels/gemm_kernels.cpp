@@ -1,5 +1,5 @@
 // Compiles gemm_kernels.inl once for each instruction set and picks the table of the one in use.
-// Depends on Highway and simd/targets.
+// Depends on Highway, simd/lane and simd/targets.
 #include <thalweg/ops/kernels/simd/highway.hpp>
 
 #undef HWY_TARGET_INCLUDE
