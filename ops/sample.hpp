@@ -17,6 +17,7 @@ struct Sample {
   std::vector<Tensor> in;                 ///< f64 where the op is differentiable; may hold undefined optional inputs
   std::shared_ptr<const void> attrs;      ///< the op's Attrs, or null for the defaults
   std::string note;                       ///< what is special: "keepdim", "path small"
+  std::vector<Tensor> gradient{};         ///< at a kink: the documented gradient of each input for output gradients of one
 };
 
 class SampleList {
@@ -28,6 +29,11 @@ class SampleList {
     list_.push_back({std::move(in), std::make_shared<const Attrs>(std::move(attrs)), std::move(note)});
   }
   void add(std::vector<Tensor> in) { list_.push_back({std::move(in), nullptr, ""}); }
+  /// A call at a kink (ties, zeros), with the subgradient that is documented there; no stencil is laid across it.
+  template <class Attrs>
+  void add_kink(std::vector<Tensor> in, Attrs attrs, std::vector<Tensor> gradient, std::string note = "kink") {
+    list_.push_back({std::move(in), std::make_shared<const Attrs>(std::move(attrs)), std::move(note), std::move(gradient)});
+  }
 
   /// Uniform on [low, high), f64.
   Tensor uniform(const Dims& shape, double low, double high);

@@ -24,7 +24,7 @@ struct LogSigmoid {
 };
 
 struct Relu {
-  static constexpr Row row{.name = "relu", .formula = "y = max(x, 0)", .kinks = {0}, .integers = true, .smooth = false, .ulp_f32 = 0,
+  static constexpr Row row{.name = "relu", .formula = "y = max(x, 0)", .kinks = {0}, .at_kink = AtKink::zero, .integers = true, .smooth = false, .ulp_f32 = 0,
                            .ulp_f64 = 0, .subgradient = "0 at 0", .note = "NaN stays NaN"};
   template <class V> static V f(V x) { return select(x <= 0, 0, x); }
   template <class V> static V gf_y(V g, V y) { return select(y <= 0, 0, g); }
@@ -35,7 +35,7 @@ struct LeakyRelu {
   struct Attrs {
     double slope = 0.01;
   };
-  static constexpr Row row{.name = "leaky_relu", .formula = "y = x if x > 0 else slope x", .kinks = {0}, .smooth = false, .ulp_f32 = 1.5,
+  static constexpr Row row{.name = "leaky_relu", .formula = "y = x if x > 0 else slope x", .kinks = {0}, .at_kink = AtKink::left, .smooth = false, .ulp_f32 = 1.5,
                            .ulp_f64 = 0.5, .subgradient = "slope at 0", .note = "f32: the slope is rounded to f32 first"};
   template <class V> static V f(V x, const Attrs& t) { return select(x > 0, x, t.slope * x); }
   template <class V> static V gf_x(V g, V x, const Attrs& t) { return select(x > 0, g, t.slope * g); }
@@ -47,7 +47,7 @@ struct Elu {
   struct Attrs {
     double alpha = 1;
   };
-  static constexpr Row row{.name = "elu", .formula = "y = x if x > 0 else alpha (e^x - 1)", .domain = {-4, 3}, .kinks = {0}, .smooth = false,
+  static constexpr Row row{.name = "elu", .formula = "y = x if x > 0 else alpha (e^x - 1)", .domain = {-4, 3}, .kinks = {0}, .at_kink = AtKink::left, .smooth = false,
                            .ulp_f32 = 4, .ulp_f64 = 3, .subgradient = "alpha at 0"};
   template <class V> static V f(V x, const Attrs& t) { return select(x > 0, x, t.alpha * expm1(select(x > 0, 0, x))); }
   template <class V> static V gf_x(V g, V x, const Attrs& t) {
@@ -60,7 +60,7 @@ struct Elu {
 struct Selu {
   static constexpr double scale = 1.0507009873554805;
   static constexpr double alpha = 1.6732632423543773;
-  static constexpr Row row{.name = "selu", .formula = "y = 1.0507 (x if x > 0 else 1.6733 (e^x - 1))", .domain = {-4, 3}, .kinks = {0},
+  static constexpr Row row{.name = "selu", .formula = "y = 1.0507 (x if x > 0 else 1.6733 (e^x - 1))", .domain = {-4, 3}, .kinks = {0}, .at_kink = AtKink::left,
                            .smooth = false, .ulp_f32 = 4, .ulp_f64 = 4, .subgradient = "1.7581 at 0, the left derivative"};
   template <class V> static V f(V x) { return select(x > 0, scale * x, scale * alpha * expm1(select(x > 0, 0, x))); }
   template <class V> static V gf_x(V g, V x) {
@@ -128,7 +128,7 @@ struct Hardtanh {
     double low = -1;
     double high = 1;
   };
-  static constexpr Row row{.name = "hardtanh", .formula = "y = min(max(x, low), high)", .kinks = {-1, 1, 0, 6}, .smooth = false,
+  static constexpr Row row{.name = "hardtanh", .formula = "y = min(max(x, low), high)", .kinks = {-1, 1, 0, 6}, .at_kink = AtKink::zero, .smooth = false,
                            .ulp_f32 = 0.5, .ulp_f64 = 0, .subgradient = "0 at both edges", .note = "NaN stays NaN; relu6 is hardtanh(0, 6)"};
   template <class V> static V f(V x, const Attrs& t) { return select(x < t.low, t.low, select(x > t.high, t.high, x)); }
   template <class V> static V gf_x(V g, V x, const Attrs& t) { return select((x <= t.low) | (x >= t.high), 0, g); }

@@ -46,7 +46,7 @@ struct Neg {
 };
 
 struct Abs {
-  static constexpr Row row{.name = "abs", .formula = "y = |x|", .kinks = {0}, .integers = true, .smooth = false,
+  static constexpr Row row{.name = "abs", .formula = "y = |x|", .kinks = {0}, .at_kink = AtKink::zero, .integers = true, .smooth = false,
                            .ulp_f32 = 0, .ulp_f64 = 0, .subgradient = "0 at 0"};
   template <class V> static V f(V x) { return abs(x); }
   template <class V> static V df_x(V x) { return sign(x); }
@@ -54,7 +54,7 @@ struct Abs {
 };
 
 struct Sign {
-  static constexpr Row row{.name = "sign", .formula = "y = -1, 0 or 1", .kinks = {0}, .integers = true, .smooth = false,
+  static constexpr Row row{.name = "sign", .formula = "y = -1, 0 or 1", .kinks = {0}, .at_kink = AtKink::zero, .integers = true, .smooth = false,
                            .ulp_f32 = 0, .ulp_f64 = 0, .subgradient = "0 everywhere", .note = "NaN stays NaN, -0 stays -0"};
   template <class V> static V f(V x) { return sign(x); }
   static constexpr double df() { return 0; }
@@ -76,7 +76,7 @@ struct Reciprocal {
 };
 
 struct Maximum {
-  static constexpr Row row{.name = "maximum", .formula = "y = max(a, b)", .kink_at_equal = true, .integers = true, .smooth = false,
+  static constexpr Row row{.name = "maximum", .formula = "y = max(a, b)", .kink_at_equal = true, .at_kink = AtKink::middle, .integers = true, .smooth = false,
                            .ulp_f32 = 0, .ulp_f64 = 0, .subgradient = "0.5 to each where a = b",
                            .note = "NaN if either is NaN; the gradient goes to the NaN"};
   template <class V> static V f(V a, V b) { return maximum(a, b); }
@@ -86,7 +86,7 @@ struct Maximum {
 };
 
 struct Minimum {
-  static constexpr Row row{.name = "minimum", .formula = "y = min(a, b)", .kink_at_equal = true, .integers = true, .smooth = false,
+  static constexpr Row row{.name = "minimum", .formula = "y = min(a, b)", .kink_at_equal = true, .at_kink = AtKink::middle, .integers = true, .smooth = false,
                            .ulp_f32 = 0, .ulp_f64 = 0, .subgradient = "0.5 to each where a = b",
                            .note = "NaN if either is NaN; the gradient goes to the NaN"};
   template <class V> static V f(V a, V b) { return minimum(a, b); }
@@ -100,7 +100,7 @@ struct Clamp {
     double low = -std::numeric_limits<double>::infinity();
     double high = std::numeric_limits<double>::infinity();
   };
-  static constexpr Row row{.name = "clamp", .formula = "y = min(max(x, low), high)", .kinks = {-0.75, 1.25}, .integers = true,
+  static constexpr Row row{.name = "clamp", .formula = "y = min(max(x, low), high)", .kinks = {-0.75, 1.25}, .at_kink = AtKink::one, .integers = true,
                            .smooth = false, .ulp_f32 = 0.5, .ulp_f64 = 0, .subgradient = "1 at both edges",
                            .note = "NaN stays NaN; f32: a bound is rounded to f32 first"};
   template <class V> static V f(V x, const Attrs& t) { return select(x < t.low, t.low, select(x > t.high, t.high, x)); }

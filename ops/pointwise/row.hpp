@@ -31,12 +31,23 @@ struct Kinks {
   constexpr const double* end() const { return at + count; }
 };
 
+/// The subgradient chosen at the kinks, from the slopes on either side; the harness checks it there.
+enum class AtKink : std::uint8_t {
+  unstated,
+  zero,
+  one,
+  left,    ///< the slope for smaller x
+  right,   ///< the slope for larger x
+  middle,  ///< half of either side
+};
+
 struct Row {
   const char* name;               ///< the public function: "tanh"
   const char* formula;            ///< one line for the reference: "y = tanh(x)"
   Domain domain{};                ///< where samples are taken
   Kinks kinks{};                  ///< points of operand 0 to keep away from
   bool kink_at_equal = false;     ///< binary: the kink is where a = b instead
+  AtKink at_kink = AtKink::unstated;  ///< owed by an op with kinks
   bool integers = false;          ///< defined on integer dtypes (computed on an int64 lane); else they become f32
   bool predicate = false;         ///< yields 0 or 1, stored as bool
   bool nondifferentiable = false; ///< no gradient to any operand
