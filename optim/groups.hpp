@@ -1,0 +1,108 @@
+// What all optimizers share: parameter groups, their checks, and the flat list of parameters with their state.
+// Depends on tensor. Invariant: a parameter is a defined, dense, floating leaf and stands in one group only.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <thalweg/autograd/tensor/tensor.hpp>
+#include <thalweg/ops/kernels/update.hpp>
+
+namespace thalweg::optim {
+
+/// Parameters that are updated with the same options.
+template <class Options>
+struct Group {
+  std::vector<Tensor> parameters;
+  Options options;
+};
+
+namespace detail {
+
+/// Throws ValueError (undefined, given twice), GraphError (not a leaf), DTypeError, ShapeError (not dense).
+/// `position` counts over all groups; `earlier` are the parameters before it.
+void check_parameter(const char* op, std::size_t position, const Tensor& p, const std::vector<Tensor>& earlier, Loc loc);
+/// Throws ValueError naming `arg` unless low <= v, and v < high (or v <= high when `closed`), and v is finite.
+struct Range {
+  double low = 0;
+  double high = 0;  ///< 0: no upper bound
+  bool closed = false;
+};
+void check_option(const char* op, const char* arg, double v, Range range, Loc loc);
+/// The gradient as a dense tensor; undefined when there is none.
+Tensor dense_gradient(const Tensor& p, Loc loc);
+/// Announces the write and says where it goes.
+kernels::UpdateArrays arrays_of(const char* op, const Tensor& p, const Tensor& gradient, bool maximize, Loc loc);
+/// The memory of a piece of state; null if it is not kept.
+inline void* memory_of(const Tensor& state) noexcept { return state.defined() ? state.get()->data : nullptr; }
+[[noreturn]] void throw_state(const char* op, std::size_t position, const char* what, const Tensor& state,
+                              const Tensor& p, Loc loc);
+
+}  // namespace detail
+
+/// Base of the optimizers; `Options` and `State` are the derived class's. State is per parameter, in group order:
+/// a struct with visit(f, prefix).
+template <class Options, class State>
+class GroupedOptimizer {
+ public:
+  /// The groups; options may be changed between steps (a schedule sets `options.lr`), parameters may not.
+  std::vector<Group<Options>>& groups() noexcept { return groups_; }
+  const std::vector<Group<Options>>& groups() const noexcept { return groups_; }
+  /// Sets the learning rate of every group.
+  void set_lr(double lr) noexcept {
+    for (auto& group : groups_) group.options.lr = lr;
+  }
+  /// Drops the gradients of all parameters, so that the next backward pass starts afresh without a pass over memory.
+  void zero_grad() {
+    for (auto& group : groups_)
+      for (Tensor& p : group.parameters) p.zero_grad();
+  }
+  /// Names the state: f("0.exp_avg", tensor), f("0.step", int64); the number counts parameters over all groups.
+  void visit(auto& f) {
+    for (std::size_t i = 0; i < states_.size(); ++i) states_[i].visit(f, std::to_string(i) + ".");
+  }
+
+ protected:
+  GroupedOptimizer(const char* op, std::vector<Group<Options>> groups, Loc loc) : groups_(std::move(groups)) {
+    std::vector<Tensor> all;
+    for (const auto& group : groups_) {
+      group.options.check(op, loc);
+      for (const Tensor& p : group.parameters) {
+        detail::check_parameter(op, all.size(), p, all, loc);
+        all.push_back(p);
+        states_.emplace_back(p, group.options);
+      }
+    }
+    if (all.empty())
+      throw_error<ValueError>({.op = op, .arg = "parameters", .given = "none", .wanted = "one or more",
+                               .what = "nothing to optimize", .loc = loc});
+  }
+
+  /// Calls update(parameter, gradient, state, options) where there is a gradient. All checks come first.
+  template <class F>
+  void for_each_gradient(const char* op, Loc loc, F update) {
+    std::vector<Tensor> gradients;
+    gradients.reserve(states_.size());
+    for (const auto& group : groups_) {
+      group.options.check(op, loc);
+      for (const Tensor& p : group.parameters) {
+        gradients.push_back(p.requires_grad() ? detail::dense_gradient(p, loc) : Tensor());
+        if (gradients.back().defined()) states_[gradients.size() - 1].check(op, gradients.size() - 1, p, group.options, loc);
+      }
+    }
+    std::size_t i = 0;
+    for (auto& group : groups_)
+      for (Tensor& p : group.parameters) {
+        if (gradients[i].defined()) update(p, gradients[i], states_[i], group.options);
+        ++i;
+      }
+  }
+
+ private:
+  std::vector<Group<Options>> groups_;
+  std::vector<State> states_;
+};
+
+}  // namespace thalweg::optim
