@@ -10,6 +10,10 @@ void describe_activations(std::vector<OpInfo>& to);
 void describe_compare(std::vector<OpInfo>& to);
 void describe_matmul(std::vector<OpInfo>& to);
 void describe_reduce(std::vector<OpInfo>& to);
+void describe_softmax(std::vector<OpInfo>& to);
+void describe_linear(std::vector<OpInfo>& to);
+void describe_loss(std::vector<OpInfo>& to);
+void describe_random(std::vector<OpInfo>& to);
 
 namespace {
 
@@ -21,6 +25,10 @@ std::vector<OpInfo> describe_families() {
   describe_compare(all);
   describe_matmul(all);
   describe_reduce(all);
+  describe_softmax(all);
+  describe_linear(all);
+  describe_loss(all);
+  describe_random(all);
   return all;
 }
 

@@ -1,0 +1,259 @@
+// Loops of the class losses, over [outer, classes, inner] laid out densely. Depends on softmax, copy, par, memory.
+// Invariant: everything is allocated before anything is written.
+#include <thalweg/ops/kernels/loss.hpp>
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+
+#include <thalweg/autograd/base/memory.hpp>
+#include <thalweg/ops/kernels/copy.hpp>
+#include <thalweg/ops/kernels/par.hpp>
+#include <thalweg/ops/kernels/softmax.hpp>
+
+namespace thalweg::kernels {
+namespace {
+
+constexpr std::int64_t work_per_chunk = 1 << 15;  // elements of the logits
+constexpr std::int64_t sum_block = 256;
+
+/// A tensor as [outer, classes, inner].
+struct Slabs {
+  std::int64_t outer = 1, classes = 1, inner = 1;
+  Slabs(const Dims& shape, int dim) noexcept : classes(shape[dim]) {
+    for (int d = 0; d < shape.size(); ++d) (d < dim ? outer : d > dim ? inner : classes) *= d == dim ? 1 : shape[d];
+  }
+  std::int64_t rows() const noexcept { return outer * inner; }
+  /// Offset of row r's first class.
+  std::int64_t start(std::int64_t r) const noexcept { return r / inner * classes * inner + r % inner; }
+  std::int64_t grain() const noexcept { return std::max<std::int64_t>(1, work_per_chunk / std::max<std::int64_t>(1, classes)); }
+};
+
+/// The elements of a view as a dense array of T: where they lie if they lie so, else a copy.
+template <class T>
+class Dense {
+ public:
+  explicit Dense(const ConstView& v) {
+    if (v.dtype == dtype_of<T> && is_contiguous(v)) {
+      data_ = v.as<T>();
+      return;
+    }
+    copy_.emplace(static_cast<std::size_t>(numel(v)));
+    kernels::copy(v, View{copy_->data(), dtype_of<T>, v.shape, contiguous_strides(v.shape)});
+    data_ = copy_->data();
+  }
+  T operator[](std::int64_t i) const noexcept { return data_[i]; }
+  const T* data() const noexcept { return data_; }
+
+ private:
+  const T* data_ = nullptr;
+  std::optional<mem::Scratch<T>> copy_;
+};
+
+/// log softmax of x, densely.
+template <class T>
+class LogProbabilities {
+ public:
+  LogProbabilities(const ConstView& x, int dim, bool logged) {
+    if (logged && is_contiguous(x)) {
+      data_ = x.as<T>();
+      return;
+    }
+    own_.emplace(static_cast<std::size_t>(numel(x)));
+    const View dst{own_->data(), x.dtype, x.shape, contiguous_strides(x.shape)};
+    if (logged) kernels::copy(x, dst);
+    else log_softmax(x, dst, dim);
+    data_ = own_->data();
+  }
+  const T* data() const noexcept { return data_; }
+
+ private:
+  const T* data_ = nullptr;
+  std::optional<mem::Scratch<T>> own_;
+};
+
+double sum_rows(const double* x, std::int64_t n) noexcept {
+  double total = 0;
+  for (std::int64_t b = 0; b < n; b += sum_block) {
+    double part = 0;
+    for (std::int64_t i = b; i < std::min(n, b + sum_block); ++i) part += x[i];
+    total += part;
+  }
+  return total;
+}
+
+std::int64_t counted_rows(const Dense<std::int64_t>& target, std::int64_t rows, std::int64_t ignore) noexcept {
+  std::int64_t n = 0;
+  for (std::int64_t r = 0; r < rows; ++r) n += target[r] != ignore;
+  return n;
+}
+
+template <class T>
+void store(const double* losses, std::int64_t rows, std::int64_t counted, LossReduction reduction, T* dst) noexcept {
+  if (reduction == LossReduction::none) {
+    for (std::int64_t r = 0; r < rows; ++r) dst[r] = static_cast<T>(losses[r]);
+    return;
+  }
+  const double total = sum_rows(losses, rows);
+  if (reduction == LossReduction::sum) *dst = static_cast<T>(total);
+  else *dst = counted > 0 ? static_cast<T>(total / static_cast<double>(counted)) : std::numeric_limits<T>::quiet_NaN();
+}
+
+/// What each row's gradient is multiplied with.
+template <class T>
+class RowFactors {
+ public:
+  RowFactors(const ConstView& g, std::int64_t counted, LossReduction reduction)
+      : each_(reduction == LossReduction::none), g_(g) {
+    if (!each_ && reduction == LossReduction::sum) one_ = g_[0];
+    if (!each_ && reduction == LossReduction::mean && counted > 0)
+      one_ = static_cast<T>(static_cast<double>(g_[0]) / static_cast<double>(counted));
+  }
+  T operator[](std::int64_t r) const noexcept { return each_ ? g_[r] : one_; }
+
+ private:
+  bool each_;
+  Dense<T> g_;
+  T one_ = 0;
+};
+
+template <class T>
+void class_loss_of(const ConstView& x, const ConstView& target, const View& dst, const ClassLoss& loss, bool logged) {
+  const Slabs s(x.shape, loss.dim);
+  const Dense<std::int64_t> t(target);
+  const mem::Scratch<double> losses(static_cast<std::size_t>(s.rows()));
+  const LogProbabilities<T> lp(x, loss.dim, logged);
+  par::chunks(s.rows(), s.grain(), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r) {
+      double y = 0;
+      if (t[r] != loss.ignore) {
+        const T* row = lp.data() + s.start(r);
+        y = -(1 - loss.smoothing) * static_cast<double>(row[t[r] * s.inner]);
+        if (loss.smoothing != 0) {
+          double all = 0;
+          for (std::int64_t c = 0; c < s.classes; ++c) all += static_cast<double>(row[c * s.inner]);
+          y -= loss.smoothing / static_cast<double>(s.classes) * all;
+        }
+      }
+      losses[static_cast<std::size_t>(r)] = y;
+    }
+  });
+  store(losses.data(), s.rows(), counted_rows(t, s.rows(), loss.ignore), loss.reduction, dst.as<T>());
+}
+
+template <class T>
+void class_loss_backward_of(const ConstView& g, const ConstView& x, const ConstView& target, const View& dst,
+                            const ClassLoss& loss, bool logged) {
+  const Slabs s(dst.shape, loss.dim);
+  const Dense<std::int64_t> t(target);
+  const RowFactors<T> k(g, counted_rows(t, s.rows(), loss.ignore), loss.reduction);
+  T* out = dst.as<T>();
+  if (logged) fill(dst, 0);
+  else softmax(x, dst, loss.dim);
+  const T even = static_cast<T>(loss.smoothing / static_cast<double>(std::max<std::int64_t>(1, s.classes)));
+  const T main = static_cast<T>(1 - loss.smoothing);
+  par::chunks(s.rows(), s.grain(), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r) {
+      T* row = out + s.start(r);
+      if (t[r] == loss.ignore) {
+        for (std::int64_t c = 0; c < s.classes; ++c) row[c * s.inner] = 0;
+        continue;
+      }
+      const T factor = k[r];
+      T& hit = row[t[r] * s.inner];
+      if (logged) {
+        hit = -factor;
+        continue;
+      }
+      const T at_target = factor * ((hit - even) - main);
+      if (s.inner == 1)
+        for (std::int64_t c = 0; c < s.classes; ++c) row[c] = factor * (row[c] - even);
+      else
+        for (std::int64_t c = 0; c < s.classes; ++c) row[c * s.inner] = factor * (row[c * s.inner] - even);
+      hit = at_target;
+    }
+  });
+}
+
+template <class T>
+void soft_loss_of(const ConstView& x, const ConstView& target, const View& dst, const ClassLoss& loss) {
+  const Slabs s(x.shape, loss.dim);
+  const Dense<T> t(target);
+  const mem::Scratch<double> losses(static_cast<std::size_t>(s.rows()));
+  const LogProbabilities<T> lp(x, loss.dim, false);
+  const double even = loss.smoothing / static_cast<double>(std::max<std::int64_t>(1, s.classes));
+  par::chunks(s.rows(), s.grain(), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r) {
+      const std::int64_t at = s.start(r);
+      double y = 0;
+      for (std::int64_t c = 0; c < s.classes; ++c) {
+        const double q = (1 - loss.smoothing) * static_cast<double>(t[at + c * s.inner]) + even;
+        if (q != 0) y -= q * static_cast<double>(lp.data()[at + c * s.inner]);
+      }
+      losses[static_cast<std::size_t>(r)] = y;
+    }
+  });
+  store(losses.data(), s.rows(), s.rows(), loss.reduction, dst.as<T>());
+}
+
+template <class T>
+void soft_loss_backward_of(const ConstView& g, const ConstView& x, const ConstView& target, const View& dst,
+                           const ClassLoss& loss) {
+  const Slabs s(x.shape, loss.dim);
+  const Dense<T> t(target);
+  const RowFactors<T> k(g, s.rows(), loss.reduction);
+  softmax(x, dst, loss.dim);
+  const double even = loss.smoothing / static_cast<double>(std::max<std::int64_t>(1, s.classes));
+  T* out = dst.as<T>();
+  par::chunks(s.rows(), s.grain(), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r) {
+      T* row = out + s.start(r);
+      const T* q = t.data() + s.start(r);
+      double mass = 0;
+      for (std::int64_t c = 0; c < s.classes; ++c)
+        mass += (1 - loss.smoothing) * static_cast<double>(q[c * s.inner]) + even;
+      const double factor = static_cast<double>(k[r]);
+      for (std::int64_t c = 0; c < s.classes; ++c) {
+        const std::int64_t i = c * s.inner;
+        const double want = (1 - loss.smoothing) * static_cast<double>(q[i]) + even;
+        row[i] = static_cast<T>(factor * (static_cast<double>(row[i]) * mass - want));
+      }
+    }
+  });
+}
+
+}  // namespace
+
+std::int64_t first_bad_class(const ConstView& target, std::int64_t classes, std::int64_t ignore, std::int64_t& value) {
+  const Dense<std::int64_t> t(target);
+  for (std::int64_t r = 0; r < numel(target); ++r)
+    if ((t[r] < 0 || t[r] >= classes) && t[r] != ignore) {
+      value = t[r];
+      return r;
+    }
+  return -1;
+}
+
+void class_loss(const ConstView& x, const ConstView& target, const View& dst, const ClassLoss& loss, bool logged) {
+  if (dst.dtype == DType::f32) class_loss_of<float>(x, target, dst, loss, logged);
+  else class_loss_of<double>(x, target, dst, loss, logged);
+}
+
+void class_loss_backward(const ConstView& g, const ConstView& x, const ConstView& target, const View& dst,
+                         const ClassLoss& loss, bool logged) {
+  if (dst.dtype == DType::f32) class_loss_backward_of<float>(g, x, target, dst, loss, logged);
+  else class_loss_backward_of<double>(g, x, target, dst, loss, logged);
+}
+
+void soft_loss(const ConstView& x, const ConstView& target, const View& dst, const ClassLoss& loss) {
+  if (dst.dtype == DType::f32) soft_loss_of<float>(x, target, dst, loss);
+  else soft_loss_of<double>(x, target, dst, loss);
+}
+
+void soft_loss_backward(const ConstView& g, const ConstView& x, const ConstView& target, const View& dst,
+                        const ClassLoss& loss) {
+  if (dst.dtype == DType::f32) soft_loss_backward_of<float>(g, x, target, dst, loss);
+  else soft_loss_backward_of<double>(g, x, target, dst, loss);
+}
+
+}  // namespace thalweg::kernels

@@ -1,0 +1,209 @@
+// nll_loss and its adjoint; the public functions of all losses and their description. Depends on functions.hpp,
+// kernels/loss, fmt. Invariant: a loss of two tensors of one shape never broadcasts.
+#include <thalweg/ops/structured/loss.hpp>
+
+#include <fmt/format.h>
+
+#include <thalweg/ops/describe.hpp>
+#include <thalweg/ops/functions.hpp>
+#include <thalweg/ops/structured/loss_support.hpp>
+
+namespace thalweg::ops {
+namespace {
+
+CrossEntropyOptions widened(const NllOptions& t) {
+  return {.reduction = t.reduction, .ignore_index = t.ignore_index};
+}
+
+struct Case {
+  Dims x;
+  NllOptions t;
+  const char* note;
+};
+
+const Case cases[] = {
+    {{3, 4}, {}, "mean"},
+    {{3, 4}, {.reduction = Reduction::sum}, "sum"},
+    {{3, 4}, {.reduction = Reduction::none}, "none"},
+    {{2, 3, 4}, {.reduction = Reduction::none}, "positions"},
+    {{5}, {}, "one row"},
+    {{4, 3}, {.ignore_index = 1}, "ignored rows"},
+    {{0, 3}, {.reduction = Reduction::sum}, "empty"},
+};
+
+}  // namespace
+
+void NllLoss::infer(const Ins& in, const Attrs& t, Outs& out) {
+  check_scores(in, 0);
+  check_indices(in, 1, in[0].shape);
+  out.add(in[0].dtype, loss_shape(in[0].shape, t.reduction));
+}
+
+void NllLoss::check(const Ins& in, const Attrs& t) {
+  check_classes(in, 1, in[0].shape[class_dim(in[0].shape)], t.ignore_index);
+}
+
+void NllLoss::run(const Ins& in, const View* out, const Attrs& t) {
+  kernels::class_loss(in[0], in[1], out[0], class_loss_of(in[0].shape, widened(t)), true);
+}
+
+void NllLoss::vjp(Vjp& v, const Attrs& t) {
+  v.set(0, apply<NllLossBackward>({.options = t, .shape = v.in_meta(0).shape}, v.g(), v.in(1)));
+}
+
+std::vector<Tensor> NllLoss::reference(const std::vector<Tensor>& in, const Attrs& t) {
+  const RowReference r{in[0], in[1], widened(t)};
+  Tensor each = zeros(in[1].shape(), DType::f64);
+  for_each_index(in[1].shape(), [&](const Dims& row) {
+    if (!r.ignored(row)) set_value(each, row, -value_at(in[0], r.at(row, static_cast<std::int64_t>(value_at(in[1], row)))));
+  });
+  return {r.reduced(each)};
+}
+
+void NllLoss::samples(SampleList& s) {
+  for (const Case& c : cases)
+    s.add({s.normal(c.x), s.integers(without_classes(c.x), 0, c.x[class_dim(c.x)])}, c.t, c.note);
+}
+
+void NllLoss::errors(ErrorList& e) {
+  const Tensor x = zeros({2, 3}), rows = zeros({2}, DType::i64);
+  e.add<IndexError>({x, from<std::int64_t>({0, 3}, {2})},
+                    "nll_loss: class out of range: target at [1] is 3, wanted 0 to 2", "IndexError");
+  e.add<IndexError>({x, from<std::int64_t>({INT64_MIN, 0}, {2})}, "target at [0]", "IndexError");
+  e.add<ShapeError>({x, zeros({3}, DType::i64)}, "target is i64[3], wanted [2]", "ShapeError");
+  e.add<ShapeError>({zeros({}), rows}, "no class dimension", "ShapeError");
+  e.add<DTypeError>({zeros({2, 3}, DType::i32), rows}, "x is i32[2,3]", "DTypeError");
+  e.add<DTypeError>({x, zeros({2})}, "target is f32[2], wanted i64 or i32", "DTypeError");
+  e.add<ValueError>({Tensor(), rows}, "undefined tensor: x", "ValueError");
+}
+
+void NllLossBackward::infer(const Ins& in, const Attrs& t, Outs& out) {
+  require_present(in, 0, "g");
+  require_floating(in, 0, "g");
+  if (t.shape.empty()) in.fail<ShapeError>("shape", to_string(t.shape), "[C] or [N, C, ..]", "no class dimension");
+  check_indices(in, 1, t.shape);
+  check_loss_gradient(in, t.shape, in[0].dtype, t.options.reduction);
+  out.add(in[0].dtype, t.shape);
+}
+
+void NllLossBackward::check(const Ins& in, const Attrs& t) {
+  check_classes(in, 1, t.shape[class_dim(t.shape)], t.options.ignore_index);
+}
+
+void NllLossBackward::run(const Ins& in, const View* out, const Attrs& t) {
+  kernels::class_loss_backward(in[0], {}, in[1], out[0], class_loss_of(t.shape, widened(t.options)), true);
+}
+
+void NllLossBackward::vjp(Vjp& v, const Attrs& t) {
+  const Tensor target = v.in(1), u = v.g();
+  if (t.options.reduction != Reduction::mean) return v.set(0, apply<NllLoss>(t.options, u, target));
+  // The mean over no rows is NaN as a loss, but its adjoint is 0.
+  const double rows = sum(not_equal(target, like(t.options.ignore_index, target))).item<double>();
+  v.set(0, apply<NllLoss>({.reduction = Reduction::sum, .ignore_index = t.options.ignore_index}, u, target) /
+               (rows > 0 ? rows : 1));
+}
+
+std::vector<Tensor> NllLossBackward::reference(const std::vector<Tensor>& in, const Attrs& t) {
+  const RowReference r{zeros(t.shape, DType::f64), in[1], widened(t.options)};
+  Tensor dx = zeros(t.shape, DType::f64);
+  for_each_index(in[1].shape(), [&](const Dims& row) {
+    if (!r.ignored(row))
+      set_value(dx, r.at(row, static_cast<std::int64_t>(value_at(in[1], row))), -r.factor(in[0], row));
+  });
+  return {dx};
+}
+
+void NllLossBackward::samples(SampleList& s) {
+  for (const Case& c : cases)
+    s.add({s.normal(loss_shape(c.x, c.t.reduction)), s.integers(without_classes(c.x), 0, c.x[class_dim(c.x)])},
+          Attrs{.options = c.t, .shape = c.x}, c.note);
+}
+
+void NllLossBackward::errors(ErrorList& e) {
+  const Attrs t{.options = {.reduction = Reduction::sum}, .shape = {2, 3}};
+  e.add<IndexError>({zeros({}), from<std::int64_t>({0, 3}, {2})}, t, "target at [1] is 3", "IndexError");
+  e.add<ShapeError>({zeros({2}), zeros({2}, DType::i64)}, t, "nll_loss_backward: gradient does not fit the loss: g is f32[2]",
+                    "ShapeError");
+  e.add<ShapeError>({zeros({}), zeros({4}, DType::i64)}, t, "target is i64[4], wanted [2]", "ShapeError");
+  e.add<DTypeError>({zeros({}, DType::i64), zeros({2}, DType::i64)}, t, "g is i64[]", "DTypeError");
+  e.add<ValueError>({Tensor(), zeros({2}, DType::i64)}, t, "undefined tensor: g", "ValueError");
+}
+
+}  // namespace thalweg::ops
+
+namespace thalweg {
+namespace {
+
+void check_pair(const char* op, const Arg& x, const Arg& target) {
+  const Loc loc = thread_state.call_site ? thread_state.call_site : x.loc;
+  const Tensor* both[] = {&x.t, &target.t};
+  for (int i = 0; i < 2; ++i) {
+    const char* arg = i == 0 ? "x" : "target";
+    if (!both[i]->defined())
+      throw_error<ValueError>({.op = op, .arg = arg, .given = "undefined", .wanted = "a tensor",
+                               .what = "undefined tensor", .loc = loc});
+    if (!is_floating(both[i]->dtype()))
+      throw_error<DTypeError>({.op = op, .arg = arg, .given = both[i]->describe(), .wanted = "f32 or f64",
+                               .what = "not a floating tensor", .loc = loc});
+  }
+  if (!(x.t.shape() == target.t.shape()))
+    throw_error<ShapeError>({.op = op, .arg = "target", .given = target.t.describe(), .wanted = to_string(x.t.shape()),
+                             .what = "shapes differ", .loc = loc});
+}
+
+Tensor reduce(const Tensor& each, Reduction reduction) {
+  if (reduction == Reduction::none) return each;
+  return reduction == Reduction::mean ? mean(each) : sum(each);
+}
+
+/// The elementwise op of two tensors of one shape, reduced.
+template <class Op>
+Tensor pair_loss(const char* op, const Arg& x, const Arg& target, LossOptions options) {
+  check_pair(op, x, target);
+  const CallSite site(x.loc);
+  return reduce(apply<Op>(x, target), options.reduction);
+}
+
+}  // namespace
+
+Tensor cross_entropy(Arg x, Arg target, CrossEntropyOptions options) {
+  if (target.t.defined() && is_floating(target.t.dtype())) return apply<ops::SoftCrossEntropy>(options, x, target);
+  return apply<ops::CrossEntropy>(options, x, target);
+}
+
+Tensor cross_entropy_of_probabilities(Arg p, Arg target, CrossEntropyOptions options) {
+  constexpr double margin = 1e-7;
+  const CallSite site(p.loc);
+  if (!p.t.defined() || p.t.dim() == 0)
+    throw_error<ShapeError>({.op = "cross_entropy_of_probabilities", .arg = "p",
+                             .given = p.t.defined() ? p.t.describe() : "undefined", .wanted = "[C] or [N, C, ..]",
+                             .what = "no class dimension", .loc = thread_state.call_site});
+  if (options.label_smoothing != 0)
+    throw_error<ValueError>({.op = "cross_entropy_of_probabilities", .arg = "label_smoothing",
+                             .given = fmt::format("{}", options.label_smoothing), .wanted = "0",
+                             .what = "smooth the target instead", .loc = thread_state.call_site});
+  const int dim = ops::class_dim(p.t.shape());
+  const Tensor share = p.t / sum(p, {.dims = {dim}, .keepdim = true});
+  const Tensor logs = log(clamp(share, margin, 1 - margin));
+  if (!target.t.defined() || !is_floating(target.t.dtype()))
+    return nll_loss(logs, target, {.reduction = options.reduction, .ignore_index = options.ignore_index});
+  check_pair("cross_entropy_of_probabilities", p, target);
+  return reduce(-sum(target.t * logs, {.dims = {dim}}), options.reduction);
+}
+
+Tensor nll_loss(Arg x, Arg target, NllOptions options) { return apply<ops::NllLoss>(options, x, target); }
+
+Tensor mse_loss(Arg x, Arg target, LossOptions options) {
+  return pair_loss<ops::SquaredDifference>("mse_loss", x, target, options);
+}
+Tensor l1_loss(Arg x, Arg target, LossOptions options) {
+  return pair_loss<ops::AbsoluteDifference>("l1_loss", x, target, options);
+}
+Tensor kl_div(Arg x, Arg target, LossOptions options) { return pair_loss<ops::KlTerm>("kl_div", x, target, options); }
+Tensor bce_with_logits(Arg x, Arg target, LossOptions options) {
+  return pair_loss<ops::BceTerm>("bce_with_logits", x, target, options);
+}
+
+void describe_loss(std::vector<OpInfo>& to) { describe_all(ops::LossOps{}, to); }
+
+}  // namespace thalweg
