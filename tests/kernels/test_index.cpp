@@ -1,0 +1,179 @@
+// gather, scatter, scatter_add, index_select, index_add, one_hot, first_out_of_range: against naive loops
+// over every dimension and layout; equal bits for every thread count.
+#include <kernels/kernel_support.hpp>
+#include <thalweg/ops/kernels/copy.hpp>
+#include <thalweg/ops/kernels/index.hpp>
+
+using namespace kernel_test;
+namespace kernels = thalweg::kernels;
+
+namespace {
+
+Dims unravel(std::int64_t i, const Dims& shape) {
+  Dims at = shape;
+  for (int d = shape.size() - 1; d >= 0; --d) {
+    at[d] = i % shape[d];
+    i /= shape[d];
+  }
+  return at;
+}
+std::int64_t ravel(const Dims& at, const Dims& shape) {
+  std::int64_t i = 0;
+  for (int d = 0; d < shape.size(); ++d) i = i * shape[d] + at[d];
+  return i;
+}
+
+const Dims source_shape{4, 5, 6};
+
+template <class T, class I>
+void check_element_ops(int dim, Layout layout) {
+  Dims shape{3, 4, 5};
+  shape[dim] = 7;
+  Array<T> src(source_shape, layout), dst(shape, layout);
+  Array<I> index(shape, layout);
+  src.random(1, 0, 100);
+  index.generate([&](std::int64_t i) { return i * 31 % 17 % source_shape[dim]; });
+  kernels::gather(src.view(), dim, index.view(), dst.view());
+  bool equal = true;
+  const auto place = [&](std::int64_t i) {
+    Dims at = unravel(i, shape);
+    at[dim] = static_cast<std::int64_t>(index[i]);
+    return ravel(at, source_shape);
+  };
+  for (std::int64_t i = 0; i < dst.size(); ++i) equal = equal && dst[i] == src[place(i)];
+  CHECK(equal);
+  CHECK(dst.guards_intact());
+
+  Array<T> put(source_shape, layout), sum(source_shape, layout);
+  kernels::fill(put.view(), 3);
+  kernels::fill(sum.view(), 3);
+  std::vector<T> want_put = put.values(), want_sum = sum.values();
+  for (std::int64_t i = 0; i < dst.size(); ++i) {
+    T& s = want_sum[static_cast<std::size_t>(place(i))];
+    s = static_cast<T>(s + dst[i]);
+    want_put[static_cast<std::size_t>(place(i))] = dst[i];
+  }
+  kernels::scatter(put.view(), dim, index.view(), dst.view());
+  kernels::scatter_add(sum.view(), dim, index.view(), dst.view());
+  CHECK(same_bits(put.values(), want_put));
+  CHECK(same_bits(sum.values(), want_sum));
+  CHECK((put.guards_intact() && sum.guards_intact()));
+}
+
+template <class T, class I>
+void check_slice_ops(int dim, Layout layout) {
+  Array<T> src(source_shape, layout);
+  src.random(2, 0, 100);
+  Array<I> index({9}, layout);
+  index.generate([&](std::int64_t i) { return i * 7 % 5 % source_shape[dim]; });
+  Dims shape = source_shape;
+  shape[dim] = 9;
+  Array<T> dst(shape, layout), sum(source_shape, layout);
+  kernels::index_select(src.view(), dim, index.view(), dst.view());
+  kernels::fill(sum.view(), 1);
+  std::vector<T> want(static_cast<std::size_t>(sum.size()), T{1});
+  bool equal = true;
+  for (std::int64_t i = 0; i < dst.size(); ++i) {
+    Dims at = unravel(i, shape);
+    at[dim] = static_cast<std::int64_t>(index[at[dim]]);
+    const std::int64_t p = ravel(at, source_shape);
+    equal = equal && dst[i] == src[p];
+    T& w = want[static_cast<std::size_t>(p)];
+    w = static_cast<T>(w + dst[i]);
+  }
+  CHECK(equal);
+  CHECK(dst.guards_intact());
+  kernels::index_add(sum.view(), dim, index.view(), dst.view());
+  CHECK(same_bits(sum.values(), want));
+  CHECK(sum.guards_intact());
+}
+
+}  // namespace
+
+TEST_CASE("gather, scatter and selection of slices along every dimension in every layout") {
+  for (int dim = 0; dim < 3; ++dim)
+    for (Layout layout : all_layouts) {
+      check_element_ops<float, std::int64_t>(dim, layout);
+      check_element_ops<double, std::int32_t>(dim, layout);
+      check_element_ops<std::int64_t, std::int64_t>(dim, layout);
+      check_element_ops<std::uint8_t, std::int32_t>(dim, layout);
+      check_slice_ops<float, std::int32_t>(dim, layout);
+      check_slice_ops<double, std::int64_t>(dim, layout);
+      check_slice_ops<std::int32_t, std::int64_t>(dim, layout);
+    }
+}
+
+TEST_CASE("sums by index have one set of bits for every thread count") {
+  Array<float> src({3000, 40});
+  Array<std::int64_t> rows({3000}), places({3000, 40});
+  src.random(3, -1, 1e3);
+  rows.generate([](std::int64_t i) { return i * i % 7; });
+  places.generate([](std::int64_t i) { return i * 13 % 11; });
+  std::vector<float> first;
+  on_threads([&] {
+    Array<float> a({7, 40}), b({11, 40});
+    kernels::fill(a.view(), 0);
+    kernels::fill(b.view(), 0);
+    kernels::index_add(a.view(), 0, rows.view(), src.view());
+    kernels::scatter_add(b.view(), 0, places.view(), src.view());
+    std::vector<float> bits = a.values();
+    for (float x : b.values()) bits.push_back(x);
+    if (first.empty()) first = bits;
+    CHECK(same_bits(bits, first));
+    Array<float> selected({3000, 40}), wide({2, 40000}), out({3, 40000});
+    kernels::index_select(a.view(), 0, rows.view(), selected.view());
+    bool equal = true;
+    for (std::int64_t i = 0; i < selected.size(); ++i)
+      equal = equal && selected[i] == a[rows[i / 40] * 40 + i % 40];
+    CHECK(equal);
+    wide.random(4);
+    Array<std::int64_t> three({3});
+    three.generate([](std::int64_t i) { return 1 - i % 2; });
+    kernels::index_select(wide.view(), 0, three.view(), out.view());
+    for (std::int64_t i = 0; i < 3; ++i) CHECK(out[i * 40000 + 39999] == wide[(1 - i % 2) * 40000 + 39999]);
+  });
+}
+
+TEST_CASE("one_hot in any dtype and class dimension") {
+  for (Layout layout : all_layouts)
+    for (int dim : {0, 1, 2}) {
+      Array<std::int64_t> index({3, 4}, layout);
+      index.generate([](std::int64_t i) { return i % 5; });
+      Dims shape{3, 4};
+      shape.insert(dim, 5);
+      Array<float> f(shape, layout);
+      Array<bool> b(shape, layout);
+      Array<std::uint8_t> u(shape, layout);
+      kernels::one_hot(index.view(), f.view(), dim);
+      kernels::one_hot(index.view(), b.view(), dim);
+      kernels::one_hot(index.view(), u.view(), dim);
+      bool equal = true;
+      for (std::int64_t i = 0; i < f.size(); ++i) {
+        Dims at = unravel(i, shape);
+        const std::int64_t c = at[dim];
+        at.erase(dim);
+        const bool hot = index[ravel(at, {3, 4})] == c;
+        equal = equal && f[i] == (hot ? 1.0F : 0.0F) && b[i] == hot && u[i] == (hot ? 1 : 0);
+      }
+      CHECK(equal);
+      CHECK((f.guards_intact() && b.guards_intact() && u.guards_intact()));
+    }
+}
+
+TEST_CASE("first_out_of_range gives the row-major position of the first bad index") {
+  for (Layout layout : all_layouts) {
+    Array<std::int64_t> a({4, 6}, layout);
+    a.generate([](std::int64_t i) { return i % 3; });
+    CHECK(kernels::first_out_of_range(a.view(), 3) == -1);
+    CHECK(kernels::first_out_of_range(a.view(), 2) == 2);
+    a[17] = -1;
+    CHECK(kernels::first_out_of_range(a.view(), 3) == 17);
+    a[9] = std::int64_t{1} << 40;
+    CHECK(kernels::first_out_of_range(a.view(), 3) == 9);
+    Array<std::int32_t> b({2, 3}, layout);
+    b.generate([](std::int64_t) { return -2147483647 - 1; });
+    CHECK(kernels::first_out_of_range(b.view(), 3) == 0);
+  }
+  Array<std::int64_t> none({0, 3});
+  CHECK(kernels::first_out_of_range(none.view(), 0) == -1);
+}
