@@ -224,9 +224,23 @@ TEST_CASE("replacing keeps permissions and follows a symbolic link; other kinds 
   REQUIRE(::stat((dir / "f").c_str(), &info) == 0);
   CHECK((info.st_mode & 07777) == 0640);
   CHECK_THROWS_AS(io::write_file(dir / "sub", pattern(1)), IoError);
-  CHECK_THROWS_AS(io::write_file("/dev/null", pattern(1)), IoError);
   CHECK_THROWS_AS(io::write_file(dir / "nowhere/f", pattern(1)), IoError);
   CHECK_THROWS_AS(io::write_file("", pattern(1)), IoError);
+}
+
+TEST_CASE("a device is never replaced by a file") {
+  // Said by a pretended stat(): were the check to fail, a real device's name would become a plain file.
+  TempDir dir;
+  put(dir / "device", pattern(1));
+  static io::FileOps ops = io::system_file_ops();
+  ops.stat = [](const char* path, struct stat* out) {
+    const int result = io::system_file_ops().stat(path, out);
+    out->st_mode = S_IFCHR | 0600;
+    return result;
+  };
+  io::ScopedFileOps scoped(ops);
+  CHECK(contains(thrown<IoError>([&] { io::write_file(dir / "device", pattern(2)); }).what, "a device"));
+  CHECK(slurp(dir / "device") == pattern(1));
 }
 
 TEST_CASE("a bare file name is written in the current directory") {
