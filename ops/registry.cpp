@@ -10,6 +10,8 @@ void describe_activations(std::vector<OpInfo>& to);
 void describe_compare(std::vector<OpInfo>& to);
 void describe_matmul(std::vector<OpInfo>& to);
 void describe_reduce(std::vector<OpInfo>& to);
+void describe_shape(std::vector<OpInfo>& to);
+void describe_index(std::vector<OpInfo>& to);
 void describe_softmax(std::vector<OpInfo>& to);
 void describe_linear(std::vector<OpInfo>& to);
 void describe_loss(std::vector<OpInfo>& to);
@@ -25,6 +27,8 @@ std::vector<OpInfo> describe_families() {
   describe_compare(all);
   describe_matmul(all);
   describe_reduce(all);
+  describe_shape(all);
+  describe_index(all);
   describe_softmax(all);
   describe_linear(all);
   describe_loss(all);
