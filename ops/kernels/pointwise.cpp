@@ -196,33 +196,60 @@ void set_operand(Walk& w, int k, const void* data, DType dtype, DType compute) n
 }
 
 /// Everything dense and of the compute dtype: the kernel is called on the whole, or on chunks of it.
-void walk_dense(PointwiseFn fn, const ConstView* src, int n_src, const View& dst, const void* attrs, std::int64_t n) {
-  const void* from[max_sources];
-  for (int k = 0; k < n_src; ++k) from[k] = src[k].data;
+void walk_dense(PointwiseFn fn, const void* const* src, int n_src, void* dst, std::int64_t size, const void* attrs,
+                std::int64_t n) {
   if (n <= grain) {
     const par::FloatEnvironment environment;
-    fn(from, dst.data, n, attrs);
+    fn(src, dst, n, attrs);
     return;
   }
-  const std::int64_t size = static_cast<std::int64_t>(itemsize(dst.dtype));
   par::chunks(n, grain, [&](std::int64_t begin, std::int64_t end) {
     const void* part[max_sources];
-    for (int k = 0; k < n_src; ++k) part[k] = static_cast<const char*>(from[k]) + begin * size;
-    fn(part, static_cast<char*>(dst.data) + begin * size, end - begin, attrs);
+    for (int k = 0; k < n_src; ++k) part[k] = static_cast<const char*>(src[k]) + begin * size;
+    fn(part, static_cast<char*>(dst) + begin * size, end - begin, attrs);
   });
+}
+
+/// As walk_dense for at most one block, with one number in place of some operands (bits of `numbers`).
+[[gnu::noinline]] void walk_with_numbers(PointwiseFn fn, DType compute, const ConstView* src, int n_src, unsigned numbers,
+                                         void* dst, const void* attrs, std::int64_t n) {
+  alignas(64) char filled[max_sources][block * 8];
+  const void* from[max_sources];
+  for (int k = 0; k < n_src; ++k) {
+    from[k] = src[k].data;
+    if (((numbers >> k) & 1U) == 0) continue;
+    detail::load_row(src[k].dtype, compute)(src[k].data, 0, filled[k], n);
+    from[k] = filled[k];
+  }
+  const par::FloatEnvironment environment;
+  fn(from, dst, n, attrs);
+}
+
+bool is_one_number(const ConstView& v) noexcept {
+  for (int d = 0; d < v.shape.size(); ++d)
+    if (v.strides[d] != 0 && v.shape[d] != 1) return false;
+  return true;
 }
 
 }  // namespace
 
 void pointwise(PointwiseFn fn, DType compute, const ConstView* src, int n_src, const View& dst, const void* attrs) {
-  std::int64_t n = numel(dst.shape);
-  if (fault::is(Fault::pointwise_tail)) --n;
+  const std::int64_t numel_dst = numel(dst.shape);
+  const std::int64_t n = numel_dst - (fault::is(Fault::pointwise_tail) ? 1 : 0);
   if (n <= 0) return;
-  bool dense = dst.dtype == compute && (n == 1 || is_contiguous(dst.shape, dst.strides));
-  for (int k = 0; k < n_src && dense; ++k)
-    dense = src[k].dtype == compute && (n == 1 || is_contiguous(src[k].shape, src[k].strides));
-  if (dense) walk_dense(fn, src, n_src, dst, attrs, n);
-  else walk_any(fn, compute, src, n_src, dst, attrs, n);
+  bool dense = dst.dtype == compute && (numel_dst == 1 || is_contiguous(dst.shape, dst.strides));
+  unsigned numbers = 0;
+  const void* from[max_sources];
+  for (int k = 0; k < n_src && dense; ++k) {
+    from[k] = src[k].data;
+    const bool same = src[k].dtype == compute;
+    if (same && (numel_dst == 1 || is_contiguous(src[k].shape, src[k].strides))) continue;
+    dense = numel_dst <= block && is_one_number(src[k]);
+    numbers |= 1U << k;
+  }
+  if (!dense) walk_any(fn, compute, src, n_src, dst, attrs, n);
+  else if (numbers != 0) walk_with_numbers(fn, compute, src, n_src, numbers, dst.data, attrs, n);
+  else walk_dense(fn, from, n_src, dst.data, static_cast<std::int64_t>(itemsize(compute)), attrs, n);
 }
 
 }  // namespace thalweg::kernels

@@ -20,22 +20,33 @@ typename ops::PointwiseTraits<Op>::Attrs attrs_of(const void* attrs) noexcept {
   return t;
 }
 
+/// One block: `count` elements from each source through `formula`; a full block moves by constant sizes.
+template <class V, int Sources, bool Full, class Formula>
+void run_block(const typename V::element* const* src, typename V::element* dst, std::size_t count, Formula formula) noexcept {
+  using T = typename V::element;
+  const std::size_t bytes = (Full ? static_cast<std::size_t>(block_width) : count) * sizeof(T);
+  V in[Sources];
+  for (int s = 0; s < Sources; ++s) {
+    if constexpr (!Full) std::memset(in[s].v, 0, sizeof in[s].v);
+    std::memcpy(in[s].v, src[s], bytes);
+  }
+  if constexpr (requires { V::begin_formula(); }) V::begin_formula();
+  const V y = formula(in);
+  std::memcpy(dst, y.v, bytes);
+}
+
 /// Runs `formula(in)` over n elements in blocks; V is Block<T>, or a lane wrapping it (Mutant).
 template <class V, int Sources, class Formula>
 void walk_blocks(const void* const* src, void* dst, std::int64_t n, Formula formula) noexcept {
   using T = typename V::element;
-  V in[Sources];
-  T* out = static_cast<T*>(dst);
-  for (std::int64_t i = 0; i < n; i += block_width) {
-    const std::size_t count = static_cast<std::size_t>(n - i < block_width ? n - i : block_width);
-    for (int s = 0; s < Sources; ++s) {
-      if (count < block_width) in[s] = V(0.0);
-      std::memcpy(in[s].v, static_cast<const T*>(src[s]) + i, count * sizeof(T));
-    }
-    if constexpr (requires { V::begin_formula(); }) V::begin_formula();
-    const V y = formula(in);
-    std::memcpy(out + i, y.v, count * sizeof(T));
+  const T* from[Sources];
+  for (int s = 0; s < Sources; ++s) from[s] = static_cast<const T*>(src[s]);
+  T* to = static_cast<T*>(dst);
+  for (; n >= block_width; n -= block_width, to += block_width) {
+    run_block<V, Sources, true>(from, to, block_width, formula);
+    for (int s = 0; s < Sources; ++s) from[s] += block_width;
   }
+  if (n > 0) run_block<V, Sources, false>(from, to, static_cast<std::size_t>(n), formula);
 }
 
 template <class Op, class V>

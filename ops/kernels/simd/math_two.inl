@@ -6,8 +6,9 @@
 template <class D, class F, class... V>
 HWY_INLINE hn::Vec<D> ThroughDouble(D d, F f, V... x) {
 #if HWY_TARGET == HWY_SCALAR
+  // Highway's scalar DemoteTo cuts to the largest float where an overflow must give infinity.
   const hn::Rebind<double, D> dd;
-  return hn::DemoteTo(d, f(dd, hn::PromoteTo(dd, x)...));
+  return hn::Set(d, static_cast<float>(hn::GetLane(f(dd, hn::PromoteTo(dd, x)...))));
 #else
   const hn::Half<D> dh;
   const hn::Rebind<double, hn::Half<D>> dd;
