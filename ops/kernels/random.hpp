@@ -23,9 +23,9 @@ void random_bernoulli(const View& dst, double p, RandomKey key) noexcept;
 /// dst = an integer uniform on [low, high), low < high; any dtype.
 void random_integers(const View& dst, std::int64_t low, std::int64_t high, RandomKey key) noexcept;
 
-/// dst = src / (1 - p) where u >= p, else exactly 0 (selected, so a dropped NaN or Inf is 0); u uniform of 24
-/// bits per position. p in [0, 1]; p = 1 drops everything. The same call with g for src is its own backward.
-/// f32 or f64, equal shapes; dst may be src.
+/// dst = src * (1 / (1 - p)) where u >= p, else exactly 0 (selected, so a dropped NaN or Inf is 0); u uniform
+/// of 24 bits per position. p in [0, 1]; p = 1 drops everything. The same call with g for src is its own
+/// backward. f32 or f64, equal shapes; dst may be src.
 void dropout(const ConstView& src, const View& dst, double p, RandomKey key) noexcept;
 
 }  // namespace thalweg::kernels
