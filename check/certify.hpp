@@ -97,8 +97,10 @@ struct Case {
   std::vector<Tensor> in;
   std::shared_ptr<const void> attrs;  ///< never null for an op that has attributes
   std::string note;
-  std::string attrs_code;             ///< a C++ expression for attrs.get()
+  int index = 0;                      ///< its place in cases_of(), or that of the case it was derived from
   std::uint64_t fixed = 0;            ///< bit i: input i gets no gradient
+  std::string attrs_code{};           ///< a C++ expression for attrs.get(); empty: that of cases_of(op)[index]
+  std::vector<Tensor> at_kink{};      ///< not empty: a case at a kink, with the documented gradient for gradients of one
 };
 
 /// The calls that the axes start from: made from the row of a pointwise op, the samples of any other. f64 (or integer).
