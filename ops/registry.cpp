@@ -10,6 +10,7 @@ void describe_activations(std::vector<OpInfo>& to);
 void describe_compare(std::vector<OpInfo>& to);
 void describe_matmul(std::vector<OpInfo>& to);
 void describe_reduce(std::vector<OpInfo>& to);
+void describe_scan(std::vector<OpInfo>& to);
 void describe_shape(std::vector<OpInfo>& to);
 void describe_index(std::vector<OpInfo>& to);
 void describe_softmax(std::vector<OpInfo>& to);
@@ -27,6 +28,7 @@ std::vector<OpInfo> describe_families() {
   describe_compare(all);
   describe_matmul(all);
   describe_reduce(all);
+  describe_scan(all);
   describe_shape(all);
   describe_index(all);
   describe_softmax(all);

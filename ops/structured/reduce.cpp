@@ -92,6 +92,30 @@ namespace thalweg {
 Tensor sum(Arg x, Over over) { return apply<ops::Sum>(over, x); }
 Tensor mean(Arg x, Over over) { return apply<ops::Mean>(over, x); }
 
+Tensor prod(Arg x, Over over) { return apply<ops::Prod>(over, x); }
+Tensor max(Arg x, Over over) { return apply<ops::Max>(over, x); }
+Tensor min(Arg x, Over over) { return apply<ops::Min>(over, x); }
+
+namespace {
+
+template <class Op>
+ValueIndex value_and_index(const Arg& x, int dim, bool keepdim) {
+  const std::vector<Tensor> both = apply_all<Op>({.dim = dim, .keepdim = keepdim}, {&x.t, 1}, x.loc);
+  return {both[0], both[1]};
+}
+
+}  // namespace
+
+ValueIndex max_with_index(Arg x, int dim, bool keepdim) { return value_and_index<ops::MaxWithIndex>(x, dim, keepdim); }
+ValueIndex min_with_index(Arg x, int dim, bool keepdim) { return value_and_index<ops::MinWithIndex>(x, dim, keepdim); }
+Tensor argmax(Arg x) { return apply<ops::Argmax>(x); }
+Tensor argmin(Arg x) { return apply<ops::Argmin>(x); }
+Tensor argmax(Arg x, int dim, bool keepdim) { return apply<ops::Argmax>({.dim = {dim}, .keepdim = keepdim}, x); }
+Tensor argmin(Arg x, int dim, bool keepdim) { return apply<ops::Argmin>({.dim = {dim}, .keepdim = keepdim}, x); }
+Tensor var(Arg x, VarianceOptions options) { return apply<ops::Var>(options, x); }
+Tensor stddev(Arg x, VarianceOptions options) { return apply<ops::StdDev>(options, x); }
+Tensor norm(Arg x, NormOptions options) { return apply<ops::Norm>(options, x); }
+
 Tensor Tensor::sum(Over over, Loc loc) const { return apply<ops::Sum>(over, Arg(*this, loc)); }
 Tensor Tensor::mean(Over over, Loc loc) const { return apply<ops::Mean>(over, Arg(*this, loc)); }
 

@@ -1,0 +1,188 @@
+// See moments.hpp. A reduction here is a fold: a state for each block of 256 elements, joined in order.
+#include <thalweg/ops/kernels/moments.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+#include <thalweg/autograd/base/memory.hpp>
+#include <thalweg/ops/kernels/par.hpp>
+
+namespace thalweg::kernels {
+namespace {
+
+constexpr std::int64_t block = 256;
+constexpr std::int64_t segment = 1 << 16;  // elements folded by one thread at a time
+
+/// Some dimensions of a tensor, walked row-major.
+struct Walk {
+  Dims shape, strides;
+  std::int64_t total = 1;
+  void add(std::int64_t extent, std::int64_t stride) {
+    shape.push_back(extent);
+    strides.push_back(stride);
+    total *= extent;
+  }
+  std::int64_t offset(std::int64_t i) const noexcept {
+    std::int64_t at = 0;
+    for (int d = shape.size() - 1; d >= 0; --d) {
+      at += i % shape[d] * strides[d];
+      i /= shape[d];
+    }
+    return at;
+  }
+  /// Elements [begin, begin + n) as doubles.
+  template <class T>
+  void read(const T* base, std::int64_t begin, std::int64_t n, double* out) const noexcept {
+    const int last = shape.size() - 1;
+    if (last < 0) {
+      for (std::int64_t i = 0; i < n; ++i) out[i] = static_cast<double>(*base);
+      return;
+    }
+    const std::int64_t step = strides[last], extent = shape[last];
+    for (std::int64_t done = 0; done < n;) {
+      const std::int64_t at = (begin + done) % extent, run = std::min(n - done, extent - at);
+      const T* x = base + offset(begin + done);
+      for (std::int64_t i = 0; i < run; ++i) out[done + i] = static_cast<double>(x[i * step]);
+      done += run;
+    }
+  }
+};
+
+template <class T, class Fold>
+void fold_over(const ConstView& src, const View& dst, const Dims& axes, const Fold& fold) {
+  using State = typename Fold::State;
+  Walk kept, reduced;
+  for (int d = 0; d < src.shape.size(); ++d) (axes.contains(d) ? reduced : kept).add(src.shape[d], src.strides[d]);
+  const std::int64_t segments = std::max<std::int64_t>(1, (reduced.total + segment - 1) / segment);
+  const std::int64_t length = std::clamp<std::int64_t>(reduced.total, 1, segment);
+  const mem::Scratch<State> states(static_cast<std::size_t>(kept.total * segments));
+  const T* from = src.as<T>();
+  par::chunks(kept.total * segments, std::max<std::int64_t>(1, segment / length), [&](std::int64_t begin, std::int64_t end) {
+    double x[block];
+    for (std::int64_t i = begin; i < end; ++i) {
+      const T* base = from + kept.offset(i / segments);
+      const std::int64_t first = i % segments * segment, last = std::min(reduced.total, first + segment);
+      State s{};
+      for (std::int64_t at = first; at < last; at += block) {
+        const std::int64_t n = std::min(block, last - at);
+        reduced.read(base, at, n, x);
+        s = fold.join(s, fold.of(x, n));
+      }
+      states[static_cast<std::size_t>(i)] = s;
+    }
+  });
+  T* to = dst.as<T>();
+  for (std::int64_t k = 0; k < kept.total; ++k) {
+    State s{};
+    for (std::int64_t i = 0; i < segments; ++i) s = fold.join(s, states[static_cast<std::size_t>(k * segments + i)]);
+    to[k] = static_cast<T>(fold.finish(s));
+  }
+}
+
+struct VarianceFold {
+  struct State {
+    double n, mean, m2;
+  };
+  double divisor;
+  bool root;
+  State of(const double* x, std::int64_t count) const noexcept {
+    const double n = static_cast<double>(count);
+    double shifted = 0;  // sums of differences from the first element: exactly 0 for equal elements
+    for (std::int64_t i = 0; i < count; ++i) shifted += x[i] - x[0];
+    const double mean = x[0] + shifted / n;
+    double m2 = 0;
+    for (std::int64_t i = 0; i < count; ++i) m2 += (x[i] - mean) * (x[i] - mean);
+    return {n, mean, m2};
+  }
+  State join(const State& a, const State& b) const noexcept {
+    if (a.n == 0) return b;
+    if (b.n == 0) return a;
+    const double n = a.n + b.n, delta = b.mean - a.mean;
+    return {n, a.mean + delta * (b.n / n), a.m2 + b.m2 + delta * delta * (a.n * b.n / n)};
+  }
+  double finish(const State& s) const noexcept { return root ? std::sqrt(s.m2 / divisor) : s.m2 / divisor; }
+};
+
+/// sum |x|^p = scale^p times `sum`, the scale a power of two near the largest |x|.
+struct NormFold {
+  struct State {
+    double scale, sum;
+  };
+  double p;
+  double power(double x) const noexcept { return p == 1 ? x : p == 2 ? x * x : std::pow(x, p); }
+  State of(const double* x, std::int64_t n) const noexcept {
+    double top = 0;
+    for (std::int64_t i = 0; i < n; ++i) top = std::fabs(x[i]) > top || x[i] != x[i] ? std::fabs(x[i]) : top;
+    if (top == 0 || !std::isfinite(top) || std::isinf(p)) return {top, 1};
+    const double scale = std::ldexp(1.0, std::ilogb(top)), shrink = 1 / scale;
+    double sum = 0;
+    if (std::isfinite(shrink))
+      for (std::int64_t i = 0; i < n; ++i) sum += power(std::fabs(x[i]) * shrink);
+    else
+      for (std::int64_t i = 0; i < n; ++i) sum += power(std::fabs(x[i]) / scale);
+    return {scale, sum};
+  }
+  State join(const State& a, const State& b) const noexcept {
+    if (a.scale == 0) return b;
+    if (b.scale == 0) return a;
+    if (!std::isfinite(a.scale) || !std::isfinite(b.scale)) return {a.scale + b.scale, 1};  // NaN beats inf
+    if (std::isinf(p)) return {std::max(a.scale, b.scale), 1};
+    const double scale = std::max(a.scale, b.scale);
+    return {scale, a.sum * power(a.scale / scale) + b.sum * power(b.scale / scale)};
+  }
+  double finish(const State& s) const noexcept {
+    if (s.scale == 0 || !std::isfinite(s.scale) || std::isinf(p)) return s.scale;
+    return s.scale * (p == 1 ? s.sum : p == 2 ? std::sqrt(s.sum) : std::pow(s.sum, 1 / p));
+  }
+};
+
+template <class T>
+void recurrence_of(const ConstView& a, const ConstView& b, const View& y, int dim, bool reverse, bool lagged) {
+  Walk of_a, of_b, of_y;
+  for (int d = 0; d < y.shape.size(); ++d) {
+    if (d == dim) continue;
+    of_a.add(y.shape[d], a.strides[d]);
+    of_b.add(y.shape[d], b.strides[d]);
+    of_y.add(y.shape[d], y.strides[d]);
+  }
+  const std::int64_t n = y.shape[dim];
+  if (n == 0) return;
+  par::chunks(of_y.total, std::max<std::int64_t>(1, segment / n), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t line = begin; line < end; ++line) {
+      const T* pa = a.as<T>() + of_a.offset(line);
+      const T* pb = b.as<T>() + of_b.offset(line);
+      T* py = y.as<T>() + of_y.offset(line);
+      double state = 0;
+      for (std::int64_t j = 0; j < n; ++j) {
+        const std::int64_t i = reverse ? n - 1 - j : j, from = lagged ? (reverse ? i + 1 : i - 1) : i;
+        const double carried = j == 0 ? 0 : static_cast<double>(pa[from * a.strides[dim]]) * state;
+        state = static_cast<double>(pb[i * b.strides[dim]]) + carried;
+        py[i * y.strides[dim]] = static_cast<T>(state);
+      }
+    }
+  });
+}
+
+}  // namespace
+
+void variance(const ConstView& src, const View& dst, const Dims& axes, double divisor) {
+  if (src.dtype == DType::f32) fold_over<float>(src, dst, axes, VarianceFold{divisor, false});
+  else fold_over<double>(src, dst, axes, VarianceFold{divisor, false});
+}
+
+void standard_deviation(const ConstView& src, const View& dst, const Dims& axes, double divisor) {
+  if (src.dtype == DType::f32) fold_over<float>(src, dst, axes, VarianceFold{divisor, true});
+  else fold_over<double>(src, dst, axes, VarianceFold{divisor, true});
+}
+
+void power_norm(const ConstView& src, const View& dst, const Dims& axes, double p) {
+  if (src.dtype == DType::f32) fold_over<float>(src, dst, axes, NormFold{p});
+  else fold_over<double>(src, dst, axes, NormFold{p});
+}
+
+void recurrence(const ConstView& a, const ConstView& b, const View& y, int dim, bool reverse, bool lagged) {
+  if (y.dtype == DType::f32) recurrence_of<float>(a, b, y, dim, reverse, lagged);
+  else recurrence_of<double>(a, b, y, dim, reverse, lagged);
+}
+
+}  // namespace thalweg::kernels
