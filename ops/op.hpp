@@ -159,20 +159,42 @@ OpDef& op_def() {
 
 }  // namespace ops
 
+namespace ops::detail {
+
+/// The arguments side by side, as apply() wants them, without counting references: the caller holds them all.
+template <int N>
+class Borrowed {
+ public:
+  template <class... T>
+  explicit Borrowed(const T&... t) noexcept {
+    int i = 0;
+    (new (&handles_[i++]) Tensor(Ref<TensorBody>::adopt(static_cast<const Tensor&>(t).get())), ...);
+  }
+  Borrowed(const Borrowed&) = delete;
+  Borrowed& operator=(const Borrowed&) = delete;
+  ~Borrowed() {}  // the handles are not ours to release
+  const Tensor* data() const noexcept { return handles_; }
+
+ private:
+  union {
+    Tensor handles_[N];
+  };
+};
+
+}  // namespace ops::detail
+
 /// Runs op `Op` on the arguments: apply<Tanh>(x), apply<Sum>({.dims = {0}}, x). The last argument's line names the call.
 template <class Op, class... Args>
 Tensor apply(const ops::Attributes<Op>& attrs, Arg first, const Args&... rest) {
-  const Tensor in[] = {first.t, static_cast<const Tensor&>(rest)...};
+  constexpr int n = 1 + static_cast<int>(sizeof...(rest));
+  const ops::detail::Borrowed<n> in(first, rest...);
   Tensor out[4];
-  apply(ops::op_def<Op>(), in, 1 + static_cast<int>(sizeof...(rest)), &attrs, first.loc, out);
+  apply(ops::op_def<Op>(), in.data(), n, &attrs, first.loc, out);
   return std::move(out[0]);
 }
 template <class Op, class... Args>
 Tensor apply(Arg first, const Args&... rest) {
-  const Tensor in[] = {first.t, static_cast<const Tensor&>(rest)...};
-  Tensor out[4];
-  apply(ops::op_def<Op>(), in, 1 + static_cast<int>(sizeof...(rest)), &ops::detail::attrs_as<Op>(nullptr), first.loc, out);
-  return std::move(out[0]);
+  return apply<Op>(ops::detail::attrs_as<Op>(nullptr), first, rest...);
 }
 
 /// Any number of inputs and all outputs.
