@@ -1,4 +1,5 @@
-// The members of Tensor that run ops, and the in-place ones. Depends on the op library.
+// The members of Tensor that run ops on shapes, and the in-place ones; sum and mean stand with the reductions.
+// Depends on the op library.
 // Invariant: in-place arithmetic goes through apply_in_place, which refuses what would break a recorded gradient.
 #include <thalweg/ops/functions.hpp>
 #include <thalweg/ops/kernels/copy.hpp>
@@ -19,8 +20,6 @@ Tensor Tensor::t(Loc loc) const {
   return thalweg::transpose({*this, loc}, 0, 1);
 }
 
-Tensor Tensor::sum(Over over, Loc loc) const { return thalweg::sum({*this, loc}, over); }
-Tensor Tensor::mean(Over over, Loc loc) const { return thalweg::mean({*this, loc}, over); }
 
 namespace {
 
