@@ -41,13 +41,15 @@ int hex_value(char c) noexcept {
 JsonReader::JsonReader(std::string_view text, std::string op, std::string name, std::uint64_t base)
     : text_(text), op_(std::move(op)), name_(std::move(name)), base_(base) {}
 
-void JsonReader::fail(std::uint64_t offset, std::string_view field, std::string_view what, std::string given,
+void JsonReader::fail(std::uint64_t offset, Field field, std::string_view what, std::string given,
                       std::string wanted) const {
-  throw_error<FormatError>({.op = op_,
-                            .arg = name_,
-                            .given = std::move(given),
-                            .wanted = std::move(wanted),
-                            .what = fmt::format("offset {}: {}: {}", offset, printable(field), what)});
+  throw_error<FormatError>(
+      {.op = op_,
+       .arg = name_,
+       .given = std::move(given),
+       .wanted = std::move(wanted),
+       .what = fmt::format("offset {}: {}{}{}: {}", offset, printable(field.outer),
+                           field.inner.empty() ? "" : ".", printable(field.inner), what)});
 }
 
 void JsonReader::skip_space() noexcept {
@@ -69,11 +71,11 @@ bool JsonReader::accept(char c) {
   return true;
 }
 
-void JsonReader::expect(char c, std::string_view field) {
+void JsonReader::expect(char c, Field field) {
   if (!accept(c)) fail(offset(), field, "unexpected character", found(), fmt::format("'{}'", c));
 }
 
-std::uint32_t JsonReader::hex4(std::string_view field) {
+std::uint32_t JsonReader::hex4(Field field) {
   std::uint32_t code = 0;
   for (int i = 0; i < 4; ++i) {
     const int digit = at_ < text_.size() ? hex_value(text_[at_]) : -1;
@@ -85,7 +87,7 @@ std::uint32_t JsonReader::hex4(std::string_view field) {
 }
 
 /// What follows a backslash.
-void JsonReader::escape(std::string& out, std::string_view field) {
+void JsonReader::escape(std::string& out, Field field) {
   constexpr std::string_view letters = "\"\\/bfnrt", meanings = "\"\\/\b\f\n\r\t";
   const std::uint64_t start = offset() - 1;
   const char c = at_ < text_.size() ? text_[at_] : '\0';
@@ -110,7 +112,7 @@ void JsonReader::escape(std::string& out, std::string_view field) {
   append_utf8(out, code);
 }
 
-std::string JsonReader::string(std::string_view field) {
+std::string JsonReader::string(Field field) {
   expect('"', field);
   const std::uint64_t start = offset() - 1;
   std::string out;
@@ -127,7 +129,7 @@ std::string JsonReader::string(std::string_view field) {
   }
 }
 
-std::int64_t JsonReader::natural(std::string_view field) {
+std::int64_t JsonReader::natural(Field field) {
   skip_space();
   const std::uint64_t start = offset();
   if (at_ >= text_.size() || !is_digit(text_[at_]))

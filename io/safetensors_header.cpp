@@ -29,12 +29,8 @@ struct Parsed {
   std::uint64_t at = 0;
 };
 
-std::string field_of(std::string_view tensor, std::string_view field) {
-  return fmt::format("{}.{}", tensor, field);
-}
-
 DType parse_dtype(JsonReader& in, std::string_view tensor) {
-  const std::string field = field_of(tensor, "dtype");
+  const Field field(tensor, "dtype");
   const std::uint64_t at = in.next();
   const std::string text = in.string(field);
   for (int i = 0; i < dtype_count; ++i)
@@ -45,7 +41,7 @@ DType parse_dtype(JsonReader& in, std::string_view tensor) {
 }
 
 Dims parse_shape(JsonReader& in, std::string_view tensor) {
-  const std::string field = field_of(tensor, "shape");
+  const Field field(tensor, "shape");
   Dims shape;
   in.expect('[', field);
   if (in.accept(']')) return shape;
@@ -59,7 +55,7 @@ Dims parse_shape(JsonReader& in, std::string_view tensor) {
 }
 
 void parse_offsets(JsonReader& in, TensorEntry& entry) {
-  const std::string field = field_of(entry.name, "data_offsets");
+  const Field field(entry.name, "data_offsets");
   in.expect('[', field);
   entry.begin = static_cast<std::uint64_t>(in.natural(field));
   in.expect(',', field);
@@ -79,10 +75,10 @@ void parse_entry(JsonReader& in, TensorEntry& entry) {
       const auto which =
           static_cast<std::size_t>(std::find(fields.begin(), fields.end(), key) - fields.begin());
       if (which == fields.size())
-        in.fail(at, field_of(entry.name, key), "unknown field", {}, "dtype, shape or data_offsets");
-      if (seen[which]) in.fail(at, field_of(entry.name, key), "given twice");
+        in.fail(at, Field(entry.name, key), "unknown field", {}, "dtype, shape or data_offsets");
+      if (seen[which]) in.fail(at, Field(entry.name, key), "given twice");
       seen[which] = true;
-      in.expect(':', field_of(entry.name, key));
+      in.expect(':', Field(entry.name, key));
       if (which == 0)
         entry.dtype = parse_dtype(in, entry.name);
       else if (which == 1)
@@ -93,7 +89,7 @@ void parse_entry(JsonReader& in, TensorEntry& entry) {
     in.expect('}', entry.name);
   }
   for (std::size_t i = 0; i < fields.size(); ++i)
-    if (!seen[i]) in.fail(in.offset(), field_of(entry.name, fields[i]), "missing");
+    if (!seen[i]) in.fail(in.offset(), Field(entry.name, fields[i]), "missing");
 }
 
 void parse_metadata(JsonReader& in, std::map<std::string, std::string>& metadata) {
@@ -102,10 +98,10 @@ void parse_metadata(JsonReader& in, std::map<std::string, std::string>& metadata
   do {
     const std::uint64_t at = in.next();
     std::string key = in.string(metadata_key);
-    const std::string field = field_of(metadata_key, key);
+    const Field field(metadata_key, key);
     in.expect(':', field);
     std::string value = in.string(field);
-    if (!metadata.emplace(std::move(key), std::move(value)).second) in.fail(at, field, "given twice");
+    if (!metadata.emplace(key, std::move(value)).second) in.fail(at, field, "given twice");
   } while (in.accept(','));
   in.expect('}', metadata_key);
 }
@@ -125,7 +121,7 @@ void check_names(const JsonReader& in, const std::vector<Parsed>& parsed) {
 /// Shape and offsets of one tensor against each other and against the file.
 void check_size(const JsonReader& in, const Parsed& p, std::uint64_t payload) {
   const TensorEntry& e = p.entry;
-  const std::string field = field_of(e.name, "data_offsets");
+  const Field field(e.name, "data_offsets");
   const std::string given = fmt::format("[{},{}]", e.begin, e.end);
   if (e.begin > e.end) in.fail(p.at, field, "begin after end", given);
   if (e.end > payload)
@@ -134,7 +130,7 @@ void check_size(const JsonReader& in, const Parsed& p, std::uint64_t payload) {
   try {
     bytes = checked_numel(e.shape, static_cast<std::int64_t>(itemsize(e.dtype)));
   } catch (const ShapeError&) {
-    in.fail(p.at, field_of(e.name, "shape"), "size overflows", to_string(e.shape), "fewer than 2^63 bytes");
+    in.fail(p.at, Field(e.name, "shape"), "size overflows", to_string(e.shape), "fewer than 2^63 bytes");
   }
   bytes *= static_cast<std::int64_t>(itemsize(e.dtype));
   if (e.end - e.begin != static_cast<std::uint64_t>(bytes))
@@ -148,7 +144,7 @@ void check_layout(const JsonReader& in, const std::vector<Parsed>& sorted, std::
   for (const Parsed& p : sorted) {
     const TensorEntry& e = p.entry;
     if (e.begin != at)
-      in.fail(p.at, field_of(e.name, "data_offsets"),
+      in.fail(p.at, Field(e.name, "data_offsets"),
               e.begin < at ? "overlaps the tensor before it" : "leaves a hole before it",
               fmt::format("[{},{}]", e.begin, e.end), fmt::format("begin {}", at));
     at = e.end;
