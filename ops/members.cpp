@@ -1,6 +1,8 @@
 // The members of Tensor that run ops on shapes, and the in-place ones; sum and mean stand with the reductions.
 // Depends on the op library.
 // Invariant: in-place arithmetic goes through apply_in_place, which refuses what would break a recorded gradient.
+#include <cmath>
+
 #include <thalweg/ops/functions.hpp>
 #include <thalweg/ops/kernels/copy.hpp>
 #include <thalweg/ops/pointwise/library.hpp>
@@ -29,6 +31,12 @@ void in_place(Tensor& self, const Tensor& b, Loc loc) {
   apply_in_place(ops::op_def<Op>(), in, 2, nullptr, loc);
 }
 
+/// The number beside `self`: of its dtype where that holds it, else as like() makes it, which in-place ops refuse.
+Tensor number(double b, const Tensor& self) {
+  if (is_floating(self.dtype()) || b == std::trunc(b)) return scalar(b, self.dtype());
+  return like(b, self);
+}
+
 /// copy_ and fill_ are not recorded: where a gradient would have to know of them, they are refused.
 void refuse_recorded(const char* op, const Tensor& self, const Tensor* source, Loc loc) {
   if (!thread_state.grad_enabled || !(self.requires_grad() || (source && source->requires_grad()))) return;
@@ -44,8 +52,8 @@ Tensor& Tensor::add_(const Tensor& b, Loc loc) { return in_place<ops::Add>(*this
 Tensor& Tensor::sub_(const Tensor& b, Loc loc) { return in_place<ops::Sub>(*this, b, loc), *this; }
 Tensor& Tensor::mul_(const Tensor& b, Loc loc) { return in_place<ops::Mul>(*this, b, loc), *this; }
 Tensor& Tensor::div_(const Tensor& b, Loc loc) { return in_place<ops::Div>(*this, b, loc), *this; }
-Tensor& Tensor::mul_(double b, Loc loc) { return in_place<ops::Mul>(*this, scalar(b, dtype()), loc), *this; }
-Tensor& Tensor::add_(double b, Loc loc) { return in_place<ops::Add>(*this, scalar(b, dtype()), loc), *this; }
+Tensor& Tensor::mul_(double b, Loc loc) { return in_place<ops::Mul>(*this, number(b, *this), loc), *this; }
+Tensor& Tensor::add_(double b, Loc loc) { return in_place<ops::Add>(*this, number(b, *this), loc), *this; }
 
 Tensor& Tensor::copy_(const Tensor& source, Loc loc) {
   const ConstView views[] = {view(), source.view()};

@@ -180,8 +180,9 @@ Tensor Flatten::compose(const Tensor* in, int n, const Attrs& t, Loc loc) {
   Dims shape;
   for (int d = 0; d < (rank ? rank : 1); ++d) {
     const std::int64_t size = rank ? x.shape[d] : 1;
-    if (d > start && d <= end) shape.back() *= size;
-    else shape.push_back(size);
+    if (d <= start || d > end) shape.push_back(size);
+    else if (__builtin_mul_overflow(shape.back(), size, &shape.back()))  // only beside a size of 0
+      ins.fail<ShapeError>("x", describe(x), "sizes whose product is below 2^63", "size overflows");
   }
   return reshaped(in[0], shape, loc);
 }

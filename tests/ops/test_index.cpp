@@ -1,0 +1,89 @@
+// Index ops beyond their samples: strided and narrow indices, repeated ones, embeddings, and who is told of a bad entry.
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include <thalweg/thalweg.hpp>
+
+using namespace thalweg;
+
+namespace {
+
+Tensor counted(const Dims& shape) { return arange(0, static_cast<double>(numel(shape)), 1, DType::f64).reshape(shape); }
+
+}  // namespace
+
+TEST_CASE("an index may be i32, transposed or repeated by expand") {
+  const Tensor x = counted({3, 2});
+  const Tensor wide = from<std::int64_t>({2, 0, 1, 1, 2, 0}, {2, 3});
+  const Tensor narrow = wide.to(DType::i32);
+  for (const Tensor& index : {wide, narrow}) {
+    const Tensor y = gather(x, 0, index.t());
+    CHECK(y.shape() == Dims{3, 2});
+    const double expected[] = {4, 3, 0, 5, 2, 1};
+    for (int i = 0; i < 6; ++i) CHECK(y.data<double>()[i] == expected[i]);
+  }
+  const Tensor same = gather(x, 0, expand(from<std::int64_t>({1}), {1, 2}));
+  CHECK(same.data<double>()[1] == 3);
+}
+
+TEST_CASE("gather reads and scatter_add writes through strided sources") {
+  const Tensor x = counted({2, 3}).t();  // [3,2]
+  const Tensor index = from<std::int64_t>({2, 2}, {1, 2});
+  const Tensor y = gather(x, 0, index);
+  CHECK(y.data<double>()[0] == 2);
+  CHECK(y.data<double>()[1] == 5);
+  const Tensor z = scatter_add(x, 0, index, select(counted({1, 2, 2}), 2, 1));
+  CHECK(z.shape() == Dims{3, 2});
+  CHECK(z.data<double>()[4] == 3);
+  CHECK(z.data<double>()[5] == 8);
+  CHECK(x.data<double>()[2] == 2);  // x itself is as it was
+}
+
+TEST_CASE("an embedding's gradient adds up over repeated rows and leaves the others zero") {
+  const Tensor table = counted({5, 2}).set_requires_grad();
+  const Tensor ids = from<std::int64_t>({3, 1, 3, 3});
+  const Tensor rows = index_select(table, 0, ids);
+  sum(rows * rows).backward();
+  const double expected[] = {0, 0, 4, 6, 0, 0, 36, 42, 0, 0};
+  for (int i = 0; i < 10; ++i) CHECK(table.grad().data<double>()[i] == expected[i]);
+}
+
+TEST_CASE("adding by index has the same bits for any number of threads") {
+  Generator generator(11);
+  const Tensor source = rand({20000, 8}, generator);
+  const Tensor index = (rand({20000}, generator) * 50.0).to(DType::i64);
+  const int threads = par::num_threads();
+  Tensor first;
+  for (int n : {1, 2, 7}) {
+    par::set_num_threads(n);
+    const Tensor y = index_add(zeros({50, 8}), 0, index, source);
+    if (!first.defined()) first = y;
+    bool same = true;
+    for (int i = 0; i < 400; ++i) same = same && y.data<float>()[i] == first.data<float>()[i];
+    CHECK(same);
+  }
+  par::set_num_threads(threads);
+}
+
+TEST_CASE("one_hot in any dtype, without gradient") {
+  const Tensor y = one_hot(from<std::int32_t>({2, 0}), 3, DType::boolean);
+  CHECK(y.shape() == Dims{2, 3});
+  const bool expected[] = {false, false, true, true, false, false};
+  for (int i = 0; i < 6; ++i) CHECK(y.data<bool>()[i] == expected[i]);
+  CHECK_FALSE(one_hot(from<std::int64_t>({1}), 2).requires_grad());
+}
+
+TEST_CASE("a bad entry is named with its place and the user's line") {
+  const Tensor x = counted({3, 2});
+  std::string text;
+  const int line = __LINE__ + 2;
+  try {
+    index_select(x, 0, from<std::int64_t>({0, 1, -4}));
+  } catch (const IndexError& e) {
+    text = e.what();
+    CHECK(e.op() == "index_select");
+    CHECK(e.loc().line == line);
+  }
+  CHECK(text.find("index out of range: index is -4 (element 2), wanted 0 to 2") != std::string::npos);
+}
