@@ -138,7 +138,7 @@ void compare_output(Trial& t, const Tensor& y, const Tensor& want, const Tensor&
     if (std::isfinite(v)) top = std::fmax(top, std::fabs(v));
   for (std::size_t k = 0; k < got.size(); ++k) {
     if (got[k] == exact[k] || (std::isnan(got[k]) && std::isnan(exact[k]))) continue;
-    const double size = terms_size.empty() ? top : terms_size[k];
+    const double size = terms_size.empty() ? top : std::fabs(terms_size[k]);
     const double allowed = floating ? (8 + 2 * std::sqrt(static_cast<double>(terms))) * epsilon(y.dtype()) * size : 0;
     if (!(std::fabs(got[k] - exact[k]) <= allowed))
       t.fail(fmt::format("{} value {:.17g} at {}, reference {:.17g}, allowed difference {:.3g}", name(y.dtype()), got[k],
