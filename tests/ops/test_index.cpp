@@ -86,4 +86,16 @@ TEST_CASE("a bad entry is named with its place and the user's line") {
     CHECK(e.loc().line == line);
   }
   CHECK(text.find("index out of range: index is -4 (element 2), wanted 0 to 2") != std::string::npos);
+  try {
+    gather(x, 0, from<std::int64_t>({0, 1, 2, 9}, {2, 2}).t());
+  } catch (const IndexError& e) {
+    text = e.what();
+  }
+  CHECK(text.find("index is 9 (element 3)") != std::string::npos);
+  try {
+    gather(x, 0, from<std::int64_t>({0, 8, 2, 1}, {2, 2}).t());
+  } catch (const IndexError& e) {
+    text = e.what();
+  }
+  CHECK(text.find("index is 8 (element 2)") != std::string::npos);
 }
