@@ -56,7 +56,8 @@ struct Lane {
   friend HWY_INLINE Mask operator>(Lane a, Lane b) { return {hn::Gt(a.v, b.v)}; }
   friend HWY_INLINE Mask operator>=(Lane a, Lane b) { return {hn::Ge(a.v, b.v)}; }
   friend HWY_INLINE Mask operator==(Lane a, Lane b) { return {hn::Eq(a.v, b.v)}; }
-  friend HWY_INLINE Mask operator!=(Lane a, Lane b) { return {hn::Ne(a.v, b.v)}; }
+  // Not hn::Ne, which is false for NaN on AVX2 and AVX-512.
+  friend HWY_INLINE Mask operator!=(Lane a, Lane b) { return {hn::Not(hn::Eq(a.v, b.v))}; }
   friend HWY_INLINE Mask isnan(Lane a) { return {hn::IsNaN(a.v)}; }
   friend HWY_INLINE Mask isfinite(Lane a) { return {hn::IsFinite(a.v)}; }
 
