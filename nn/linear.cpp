@@ -38,12 +38,12 @@ Linear::Linear(const LinearOptions& o, Loc loc) : activation(o.activation) {
   weight = empty({o.out, o.in}, o.dtype);
   if (o.init == Init::keras) init::glorot_uniform(weight, g, {}, loc);
   else init::kaiming_uniform(weight, g, {.a = std::sqrt(5.0)}, loc);
-  weight.set_requires_grad();
+  weight.set_requires_grad(true, loc);
   if (!o.bias) return;
   bias = zeros({o.out}, o.dtype);
   const double bound = 1 / std::sqrt(static_cast<double>(o.in));
   if (o.init == Init::pytorch) init::uniform(bias, g, -bound, bound, loc);
-  bias.set_requires_grad();
+  bias.set_requires_grad(true, loc);
 }
 
 Tensor Linear::operator()(Arg x) const {

@@ -2,6 +2,8 @@
 // Invariant: whatever a name holds, the text is well-formed; everything from outside goes through escaped().
 #include <thalweg/autograd/graph/dot.hpp>
 
+#include <map>
+
 #include <fmt/format.h>
 
 namespace thalweg::graph {
@@ -20,6 +22,7 @@ struct Style {
 // Light fills under dark outlines: they stay apart in grey print too, because shape and outline tell the kinds.
 constexpr Style leaf_style{"box", "filled", "#dce9f7", "#2b5c8f"};
 constexpr Style op_style{"box", "filled,rounded", "#fbfbf8", "#4a4a4a"};
+constexpr Style constant_style{"box", "filled,dashed", "#ffffff", "#5f6368"};
 constexpr Style root_style{"box", "filled,rounded", "#dff0d8", "#2f6b2f"};
 
 std::string escaped(std::string_view text) {
@@ -65,7 +68,30 @@ std::string summary(const View& view, const DotOptions& options) {
   const std::string counts = fmt::format("{} op{}, {} {}, {} saved for backward", ops, ops == 1 ? "" : "s", leaves,
                                          leaves == 1 ? "leaf" : "leaves", bytes_text(view.saved_bytes()));
   const std::string title = options.title.empty() ? "" : fmt::format("<b>{}</b><br/>", escaped(options.title));
-  return fmt::format("{}<font point-size=\"10\" color=\"{}\">{}</font>", title, quiet_ink, counts);
+  return fmt::format("{}<font point-size=\"10\" color=\"{}\">{}</font><br/><font point-size=\"6\"> </font>", title,
+                     quiet_ink, counts);
+}
+
+std::string node_line(const std::string& id, const Style& s, const std::string& inside, bool result = false) {
+  return fmt::format("  {} [shape={}, style=\"{}\", fillcolor=\"{}\", color=\"{}\"{}, label=<{}>]\n", id, s.shape,
+                     s.style, s.fill, s.outline, result ? ", peripheries=2" : "", inside);
+}
+
+/// Named values without a gradient that some op saved, data and targets say: they are not on the tape, hence dashed.
+std::string constants(const View& view) {
+  std::map<std::string, std::string> ids;
+  std::string text;
+  for (std::size_t i = 0; i < view.nodes().size(); ++i)
+    for (const SavedItem& s : view.nodes()[i].saved) {
+      if (!s.constant || !s.named) continue;
+      const auto [at, fresh] = ids.try_emplace(s.what, fmt::format("c{}", ids.size()));
+      if (fresh)
+        text += node_line(at->second, constant_style,
+                          fmt::format("<i>{}</i><br/><font point-size=\"10\">{}</font>", escaped(s.what),
+                                      escaped(thalweg::describe(s.meta.dtype, s.meta.shape))));
+      text += fmt::format("  {} -> n{} [style=dashed]\n", at->second, i);
+    }
+  return text;
 }
 
 }  // namespace
@@ -81,9 +107,9 @@ std::string to_dot(const View& view, const DotOptions& options) {
   for (std::size_t i = 0; i < view.nodes().size(); ++i) {
     const ViewNode& n = view.nodes()[i];
     const Style& s = n.root ? root_style : n.leaf ? leaf_style : op_style;
-    text += fmt::format("  n{} [shape={}, style=\"{}\", fillcolor=\"{}\", color=\"{}\"{}, label=<{}>]\n", i, s.shape,
-                        s.style, s.fill, s.outline, n.root ? ", peripheries=2" : "", label(n, options));
+    text += node_line(fmt::format("n{}", i), s, label(n, options), n.root);
   }
+  if (options.saved) text += constants(view);
   for (const ViewEdge& e : view.edges()) {
     const bool say_output = view.nodes()[e.from].outputs.size() > 1;
     text += fmt::format("  n{} -> n{}{}\n", e.from, e.to,

@@ -28,8 +28,9 @@ void check_roots(std::span<const Tensor> roots, Loc loc) {
                                .what = "nothing was recorded", .loc = loc});
 }
 
-/// Every node below the roots: ops by rank, then the leaves in the order in which those ops first use them.
-std::vector<const Node*> collect(std::span<const Tensor> roots) {
+/// Every node below the roots: leaves that have names in the order of the names, the others as the ops first use them;
+/// then the ops by rank.
+std::vector<const Node*> collect(std::span<const Tensor> roots, const std::vector<Named>& names) {
   std::unordered_set<const Node*> seen;
   std::vector<const Node*> ops, leaves, todo;
   const auto meet = [&](const Node* n) {
@@ -46,18 +47,21 @@ std::vector<const Node*> collect(std::span<const Tensor> roots) {
   std::stable_sort(ops.begin(), ops.end(), [](const Node* a, const Node* b) { return a->rank < b->rank; });
   std::vector<const Node*> all;
   std::unordered_set<const Node*> placed;
+  const auto place = [&](const Node* n) {
+    if (n && n->is_leaf && seen.contains(n) && placed.insert(n).second) all.push_back(n);
+  };
+  for (const Named& name : names) place(node_of(name.tensor));
   for (const Node* n : ops)
-    for (int i = 0; i < n->n_in; ++i)
-      if (const Node* p = n->edges()[i].node; p && p->is_leaf && placed.insert(p).second) all.push_back(p);
-  for (const Node* n : leaves)  // a root that is a leaf itself
-    if (placed.insert(n).second) all.push_back(n);
+    for (int i = 0; i < n->n_in; ++i) place(n->edges()[i].node);
+  for (const Node* n : leaves) place(n);  // a root that is a leaf itself
   all.insert(all.end(), ops.begin(), ops.end());
   return all;
 }
 
-/// The families' own words for operands: one is x, two are a and b, three c, a and b; further ones are counted.
+/// Another op's result goes by that op's name; otherwise one operand is x, two are a and b, more are counted.
 std::string operand_name(const Node& n, int bit) {
-  if (bit >= 16) return n.n_out == 1 ? "y" : fmt::format("output {}", bit - 16);
+  if (bit >= 16) return n.n_out == 1 ? "y" : fmt::format("output {}", bit - 15);
+  if (const Node* made = n.edges()[bit].node; made && !made->is_leaf) return fmt::format("{}'s y", made->op->name);
   if (n.n_in == 1) return "x";
   if (n.n_in == 2) return bit == 0 ? "a" : "b";
   return fmt::format("input {}", bit + 1);
@@ -82,7 +86,7 @@ View::View(const Tensor& root, std::vector<Named> names, Loc loc)
 View::View(std::span<const Tensor> roots, std::vector<Named> names, Loc loc) {
   check_roots(roots, loc);
   roots_.assign(roots.begin(), roots.end());
-  const std::vector<const Node*> found = collect(roots);
+  const std::vector<const Node*> found = collect(roots, names);
   for (const Node* n : found) {
     ViewNode v;
     v.op = n->op->name;
@@ -120,10 +124,13 @@ void View::describe_saved(const std::vector<const Node*>& found, const std::vect
     const SavedValue* s = n.saved();
     for (NeedMask rest = n.saved_mask; rest; rest &= rest - 1, ++s) {
       if (!s->storage) continue;  // released
-      std::string what = name_of_memory(names, *s);
-      if (what.empty()) what = operand_name(n, __builtin_ctz(rest));
+      const int bit = __builtin_ctz(rest);
+      std::string name = name_of_memory(names, *s);
+      const bool named = !name.empty();
+      const bool constant = bit < 16 && !n.edges()[bit].node;
       const std::int64_t bytes = s->numel * static_cast<std::int64_t>(itemsize(s->dtype));
-      nodes_[i].saved.push_back({std::move(what), {s->dtype, s->shape}, bytes});
+      nodes_[i].saved.push_back(
+          {named ? std::move(name) : operand_name(n, bit), {s->dtype, s->shape}, bytes, constant, named});
       nodes_[i].saved_bytes += bytes;
       std::int64_t& most = distinct[s->storage.get()];
       most = std::max(most, std::min(bytes, static_cast<std::int64_t>(s->storage->bytes)));

@@ -25,9 +25,11 @@ struct Named {
 
 /// One value that a node keeps for its derivative.
 struct SavedItem {
-  std::string what;  ///< the given name of that memory, else "x", "a", "b", "y", "input 4", "output 1"
+  std::string what;       ///< its given name; else "mul's y" (an op's result), "x", "a", "b", "input 3"; its own output: "y"
   Meta meta;
   std::int64_t bytes = 0;
+  bool constant = false;  ///< an input that wants no gradient, and so has no edge
+  bool named = false;     ///< `what` is a given name
 };
 
 /// One recorded op, or one leaf.
