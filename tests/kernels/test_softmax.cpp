@@ -13,8 +13,7 @@ namespace kernels = thalweg::kernels;
 namespace {
 
 using Line = std::vector<double>;
-constexpr double inf = std::numeric_limits<double>::infinity(),
-                 nan = std::numeric_limits<double>::quiet_NaN();
+constexpr double inf = std::numeric_limits<double>::infinity();
 
 double log_sum_exp(const Line& x) {
   double m = -inf, sum = 0;
