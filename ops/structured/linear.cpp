@@ -73,12 +73,14 @@ void run_linear(const Ins& in, const View& y, Activation act) {
                             Dims(y.strides.data(), rank - 2)});
 }
 
+/// The gradient before the activation, step by step as the activation's own op computes it.
 Tensor through_activation(Vjp& v, Activation act) {
+  if (act == Activation::none) return v.g();
+  const Tensor y = v.out();
   switch (act) {
-    case Activation::relu: return apply<ReluGradient>(v.g(), v.out());
-    case Activation::sigmoid: return apply<SigmoidGradient>(v.g(), v.out());
-    case Activation::tanh: return apply<TanhGradient>(v.g(), v.out());
-    default: return v.g();
+    case Activation::relu: return apply<ReluGradient>(v.g(), y);
+    case Activation::sigmoid: return v.g() * (y * (1 - y));
+    default: return v.g() * (1 - y * y);
   }
 }
 
@@ -89,6 +91,26 @@ double activated(double x, Activation act) {
     case Activation::tanh: return std::tanh(x);
     default: return x;
   }
+}
+
+/// Every output far from relu's kink, on both sides of it: positive features, weights of one sign for each output.
+void relu_samples(SampleList& s) {
+  const auto weights = [&](std::int64_t outputs, std::int64_t features) {
+    Tensor signs = empty({outputs, 1}, DType::f64);
+    for (std::int64_t i = 0; i < outputs; ++i) set_value(signs, {i, 0}, i % 2 == 0 ? 1 : -1);
+    return s.uniform({outputs, features}, 0.3, 1) * signs;
+  };
+  const auto bias = [&](std::int64_t outputs) { return s.uniform({outputs}, -0.1, 0.1); };
+  s.add({s.uniform({3, 4}, 0.5, 1.5), weights(2, 4), bias(2)});
+  s.add({s.uniform({3, 4}, 0.5, 1.5), weights(2, 4), Tensor()}, NoAttrs{}, "no bias");
+  s.add({s.uniform({4}, 0.5, 1.5), weights(3, 4), bias(3)}, NoAttrs{}, "one row");
+  s.add({s.uniform({2, 3, 4}, 0.5, 1.5), weights(2, 4), bias(2)}, NoAttrs{}, "leading dims");
+  s.add({s.normal({0, 4}), s.normal({2, 4}), s.normal({2})}, NoAttrs{}, "empty batch");
+  s.add({s.normal({3, 0}), s.normal({2, 0}), from<double>({1, -1}, {2})}, NoAttrs{}, "no features");
+  s.add({s.uniform({17, 9}, 0.5, 1.5), weights(19, 9), bias(19)}, NoAttrs{}, "tile edges");
+  const Tensor none = zeros({2, 3}, DType::f64);
+  s.add_kink({none, s.normal({4, 3}), zeros({4}, DType::f64)}, NoAttrs{},
+             {none, zeros({4, 3}, DType::f64), zeros({4}, DType::f64)}, "at 0");
 }
 
 }  // namespace
@@ -128,6 +150,7 @@ std::vector<Tensor> LinearWith<Act>::reference(const std::vector<Tensor>& in, co
 
 template <Activation Act>
 void LinearWith<Act>::samples(SampleList& s) {
+  if constexpr (Act == Activation::relu) return relu_samples(s);
   s.add({s.normal({3, 4}), s.normal({2, 4}), s.normal({2})});
   s.add({s.normal({3, 4}), s.normal({2, 4}), Tensor()}, NoAttrs{}, "no bias");
   s.add({s.normal({4}), s.normal({3, 4}), s.normal({3})}, NoAttrs{}, "one row");

@@ -1,5 +1,5 @@
-// Fused linear layers as ops: y = act(x w' + b) in one node, and the gradients of the activations in terms of their
-// outputs. Depends on op.hpp, sample.hpp, kernels/gemm.hpp.
+// Fused linear layers as ops: y = act(x w' + b) in one node, and the gradient of relu from its output.
+// Depends on op.hpp, sample.hpp, kernels/gemm.hpp.
 // Invariant: values and gradients have the bits of matmul, add and the activation done one by one.
 #pragma once
 
@@ -16,24 +16,6 @@ struct ReluGradient {
   template <class V> static V f(V g, V b) { return select(b <= 0, 0, g); }
   template <class V> static V ga_b(V g, V b) { return select(b <= 0, 0, g); }
   static double ref(double g, double b) { return b <= 0 ? 0 : g; }
-};
-
-struct SigmoidGradient {
-  static constexpr Row row{.name = "sigmoid_gradient", .formula = "y = g (b (1 - b))", .domain = {{-2, 2}, {0.05, 0.95}},
-                           .ulp_f32 = 2, .ulp_f64 = 2};
-  template <class V> static V f(V g, V b) { return g * (b * (1 - b)); }
-  template <class V> static V da_b(V b) { return b * (1 - b); }
-  template <class V> static V db_ab(V g, V b) { return g * (1 - 2 * b); }
-  static double ref(double g, double b) { return g * (b * (1 - b)); }
-};
-
-struct TanhGradient {
-  static constexpr Row row{.name = "tanh_gradient", .formula = "y = g (1 - b b)", .domain = {{-2, 2}, {-0.95, 0.95}},
-                           .ulp_f32 = 8, .ulp_f64 = 8, .note = "1 - b b loses what b b rounds when b is near 1"};
-  template <class V> static V f(V g, V b) { return g * (1 - b * b); }
-  template <class V> static V da_b(V b) { return 1 - b * b; }
-  template <class V> static V db_ab(V g, V b) { return -2 * b * g; }
-  static double ref(double g, double b) { return g * (1 - b * b); }
 };
 
 /// Inputs x [.., in], w [out, in], b [out] or absent. One struct for each activation, since what must be saved differs.
@@ -63,6 +45,6 @@ using LinearRelu = LinearWith<kernels::Activation::relu>;
 using LinearSigmoid = LinearWith<kernels::Activation::sigmoid>;
 using LinearTanh = LinearWith<kernels::Activation::tanh>;
 
-using LinearOps = List<Linear, LinearRelu, LinearSigmoid, LinearTanh, ReluGradient, SigmoidGradient, TanhGradient>;
+using LinearOps = List<Linear, LinearRelu, LinearSigmoid, LinearTanh, ReluGradient>;
 
 }  // namespace thalweg::ops

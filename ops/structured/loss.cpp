@@ -15,6 +15,15 @@ CrossEntropyOptions widened(const NllOptions& t) {
   return {.reduction = t.reduction, .ignore_index = t.ignore_index};
 }
 
+std::int64_t classes_of(const Dims& x) { return x[class_dim(x)]; }
+
+/// The shape of scores with a class dim, from that of the class indices.
+Dims with_classes(const Dims& rows, std::int64_t classes) {
+  Dims x = rows;
+  x.insert(rows.empty() ? 0 : 1, classes);
+  return x;
+}
+
 struct Case {
   Dims x;
   NllOptions t;
@@ -48,7 +57,7 @@ void NllLoss::run(const Ins& in, const View* out, const Attrs& t) {
 }
 
 void NllLoss::vjp(Vjp& v, const Attrs& t) {
-  v.set(0, apply<NllLossBackward>({.options = t, .shape = v.in_meta(0).shape}, v.g(), v.in(1)));
+  v.set(0, apply<NllLossBackward>({.options = t, .classes = classes_of(v.in_meta(0).shape)}, v.g(), v.in(1)));
 }
 
 std::vector<Tensor> NllLoss::reference(const std::vector<Tensor>& in, const Attrs& t) {
@@ -62,7 +71,7 @@ std::vector<Tensor> NllLoss::reference(const std::vector<Tensor>& in, const Attr
 
 void NllLoss::samples(SampleList& s) {
   for (const Case& c : cases)
-    s.add({s.normal(c.x), s.integers(without_classes(c.x), 0, c.x[class_dim(c.x)])}, c.t, c.note);
+    s.add({s.normal(c.x), class_cycle(c.x)}, c.t, c.note);
 }
 
 void NllLoss::errors(ErrorList& e) {
@@ -80,18 +89,20 @@ void NllLoss::errors(ErrorList& e) {
 void NllLossBackward::infer(const Ins& in, const Attrs& t, Outs& out) {
   require_present(in, 0, "g");
   require_floating(in, 0, "g");
-  if (t.shape.empty()) in.fail<ShapeError>("shape", to_string(t.shape), "[C] or [N, C, ..]", "no class dimension");
-  check_indices(in, 1, t.shape);
-  check_loss_gradient(in, t.shape, in[0].dtype, t.options.reduction);
-  out.add(in[0].dtype, t.shape);
+  if (t.classes < 0) in.fail<ValueError>("classes", fmt::format("{}", t.classes), "0 or more", "negative number of classes");
+  require_present(in, 1, "target");
+  const Dims x = with_classes(in[1].shape, t.classes);
+  check_indices(in, 1, x);
+  check_loss_gradient(in, x, in[0].dtype, t.options.reduction);
+  out.add(in[0].dtype, x);
 }
 
 void NllLossBackward::check(const Ins& in, const Attrs& t) {
-  check_classes(in, 1, t.shape[class_dim(t.shape)], t.options.ignore_index);
+  check_classes(in, 1, t.classes, t.options.ignore_index);
 }
 
 void NllLossBackward::run(const Ins& in, const View* out, const Attrs& t) {
-  kernels::class_loss_backward(in[0], {}, in[1], out[0], class_loss_of(t.shape, widened(t.options)), true);
+  kernels::class_loss_backward(in[0], {}, in[1], out[0], class_loss_of(out[0].shape, widened(t.options)), true);
 }
 
 void NllLossBackward::vjp(Vjp& v, const Attrs& t) {
@@ -104,8 +115,8 @@ void NllLossBackward::vjp(Vjp& v, const Attrs& t) {
 }
 
 std::vector<Tensor> NllLossBackward::reference(const std::vector<Tensor>& in, const Attrs& t) {
-  const RowReference r{zeros(t.shape, DType::f64), in[1], widened(t.options)};
-  Tensor dx = zeros(t.shape, DType::f64);
+  Tensor dx = zeros(with_classes(in[1].shape(), t.classes), DType::f64);
+  const RowReference r{dx, in[1], widened(t.options)};
   for_each_index(in[1].shape(), [&](const Dims& row) {
     if (!r.ignored(row))
       set_value(dx, r.at(row, static_cast<std::int64_t>(value_at(in[1], row))), -r.factor(in[0], row));
@@ -115,16 +126,17 @@ std::vector<Tensor> NllLossBackward::reference(const std::vector<Tensor>& in, co
 
 void NllLossBackward::samples(SampleList& s) {
   for (const Case& c : cases)
-    s.add({s.normal(loss_shape(c.x, c.t.reduction)), s.integers(without_classes(c.x), 0, c.x[class_dim(c.x)])},
-          Attrs{.options = c.t, .shape = c.x}, c.note);
+    s.add({s.normal(loss_shape(c.x, c.t.reduction)), class_cycle(c.x)},
+          Attrs{.options = c.t, .classes = classes_of(c.x)}, c.note);
 }
 
 void NllLossBackward::errors(ErrorList& e) {
-  const Attrs t{.options = {.reduction = Reduction::sum}, .shape = {2, 3}};
+  const Attrs t{.options = {.reduction = Reduction::sum}, .classes = 3};
   e.add<IndexError>({zeros({}), from<std::int64_t>({0, 3}, {2})}, t, "target at [1] is 3", "IndexError");
   e.add<ShapeError>({zeros({2}), zeros({2}, DType::i64)}, t, "nll_loss_backward: gradient does not fit the loss: g is f32[2]",
                     "ShapeError");
-  e.add<ShapeError>({zeros({}), zeros({4}, DType::i64)}, t, "target is i64[4], wanted [2]", "ShapeError");
+  e.add<DTypeError>({zeros({}), zeros({2})}, t, "target is f32[2], wanted i64 or i32", "DTypeError");
+  e.add<ValueError>({zeros({}), zeros({2}, DType::i64)}, Attrs{.classes = -1}, "classes is -1", "ValueError");
   e.add<DTypeError>({zeros({}, DType::i64), zeros({2}, DType::i64)}, t, "g is i64[]", "DTypeError");
   e.add<ValueError>({Tensor(), zeros({2}, DType::i64)}, t, "undefined tensor: g", "ValueError");
 }

@@ -96,7 +96,7 @@ struct NllLoss {
 struct NllLossBackward {
   struct Attrs {
     NllOptions options{};
-    Dims shape{};  ///< of x
+    std::int64_t classes = 0;
   };
   static constexpr Row row{.name = "nll_loss_backward", .formula = "dx = -g onehot(target), / rows for the mean",
                            .conditions = 2};
@@ -126,7 +126,7 @@ struct SquaredDifference {
 };
 
 struct AbsoluteDifference {
-  static constexpr Row row{.name = "absolute_difference", .formula = "y = |a - b|", .kink_at_equal = true, .smooth = false,
+  static constexpr Row row{.name = "absolute_difference", .formula = "y = |a - b|", .kink_at_equal = true, .at_kink = AtKink::zero, .smooth = false,
                            .subgradient = "0 where a = b"};
   template <class V> static V f(V a, V b) { return abs(a - b); }
   template <class V> static V da_ab(V a, V b) { return sign(a - b); }
@@ -137,7 +137,7 @@ struct AbsoluteDifference {
 struct KlTerm {
   static constexpr Row row{.name = "kl_term", .formula = "y = b (log b - a), 0 where b = 0", .domain = {{-4, -0.1}, {0.05, 1}},
                            .ulp_f32 = 8, .ulp_f64 = 8, .error_floor = 0.5, .subgradient = "0 to the target where it is 0",
-                           .note = "log b - a cancels where the two agree"};
+                           .note = "log b - a cancels where the two agree; b = 0 gives 0 for a NaN too"};
   template <class V> static V f(V a, V b) { return select(b == 0, 0, b * (log(select(b == 0, 1, b)) - a)); }
   template <class V> static V da_b(V b) { return -b; }
   template <class V> static V db_ab(V a, V b) { return select(b == 0, 0, log(select(b == 0, 1, b)) + 1 - a); }

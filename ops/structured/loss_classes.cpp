@@ -47,6 +47,7 @@ Tensor loss_reference(const RowReference& r) {
 Tensor backward_reference(const Tensor& g, const RowReference& r) {
   Tensor dx = zeros(r.x.shape(), DType::f64);
   for_each_index(without_classes(r.x.shape()), [&](const Dims& row) {
+    if (r.ignored(row)) return;
     const std::vector<double> l = r.logs(row), q = r.wanted(row);
     double mass = 0;
     for (double w : q) mass += w;
@@ -147,7 +148,7 @@ std::vector<Tensor> CrossEntropy::reference(const std::vector<Tensor>& in, const
 
 void CrossEntropy::samples(SampleList& s) {
   for (const Case& c : cases)
-    s.add({s.normal(c.x), s.integers(without_classes(c.x), 0, c.x[class_dim(c.x)])}, c.t, c.note);
+    s.add({s.normal(c.x), class_cycle(c.x)}, c.t, c.note);
 }
 
 void CrossEntropy::errors(ErrorList& e) { index_errors(e, {}, "cross_entropy"); }
@@ -184,7 +185,7 @@ std::vector<Tensor> CrossEntropyBackward::reference(const std::vector<Tensor>& i
 void CrossEntropyBackward::samples(SampleList& s) {
   for (const Case& c : cases)
     s.add({s.normal(loss_shape(c.x, c.t.reduction)), s.normal(c.x),
-           s.integers(without_classes(c.x), 0, c.x[class_dim(c.x)])}, c.t, c.note);
+           class_cycle(c.x)}, c.t, c.note);
 }
 
 void CrossEntropyBackward::errors(ErrorList& e) {

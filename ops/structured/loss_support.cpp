@@ -64,6 +64,13 @@ Dims loss_shape(const Dims& x, Reduction reduction) {
   return reduction == Reduction::none ? without_classes(x) : Dims();
 }
 
+Tensor class_cycle(const Dims& x) {
+  Tensor t = empty(without_classes(x), DType::i64);
+  std::int64_t* p = t.mutable_data<std::int64_t>();
+  for (std::int64_t i = 0; i < t.numel(); ++i) p[i] = i % x[class_dim(x)];
+  return t;
+}
+
 // ---- references ----
 
 std::int64_t RowReference::counted() const {

@@ -39,6 +39,9 @@ void check_loss_gradient(const Ins& in, const Dims& x, DType dtype, Reduction re
 /// Shape of the loss of scores of shape x.
 Dims loss_shape(const Dims& x, Reduction reduction);
 
+/// Classes 0, 1, .., C - 1, 0, .. for the rows of scores of shape x.
+Tensor class_cycle(const Dims& x);
+
 /// Rows of scores as plain numbers. f(row index without the class dim, scores, weight of each class in the target).
 struct RowReference {
   Tensor x, target;

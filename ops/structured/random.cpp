@@ -28,7 +28,9 @@ std::vector<Tensor> Dropout::reference(const std::vector<Tensor>& in, const Attr
   Tensor y = zeros(in[0].shape(), DType::f64);
   std::uint64_t i = 0;
   for_each_index(in[0].shape(), [&](const Dims& index) {
-    const double u = static_cast<double>(philox_uniform_f32(philox(t.key.seed, t.key.offset, i / 4)[i % 4]));
+    // Words come in groups of 64: one word of each of 16 blocks, four times.
+    const std::uint64_t block = i / 64 * 16 + i % 16, word = i % 64 / 16;
+    const double u = static_cast<double>(philox_uniform_f32(philox(t.key.seed, t.key.offset, block)[word]));
     if (u >= t.p) set_value(y, index, value_at(in[0], index) / (1 - t.p));
     ++i;
   });

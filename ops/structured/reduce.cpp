@@ -82,7 +82,7 @@ std::vector<Tensor> Mean::reference(const std::vector<Tensor>& in, const Attrs& 
   return {y};
 }
 
-void Mean::samples(SampleList& s) { reduction_samples(s, &SampleList::normal, &same, true); }
+void Mean::samples(SampleList& s) { reduction_samples(s, &SampleList::normal, &same, false); }
 void Mean::errors(ErrorList& e) { reduction_errors(e, "mean", &same); }
 
 }  // namespace thalweg::ops

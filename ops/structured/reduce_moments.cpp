@@ -62,6 +62,11 @@ Tensor variance_reference(const Tensor& x, const VarianceOptions& t) {
   return y.reshape(reduced_shape(x.shape(), dims, t.keepdim));
 }
 
+/// Both signs, no kink of |x| near.
+Tensor away_from_zero(SampleList& s, const Dims& shape) {
+  return s.uniform(shape, 0.3, 2) * sign(s.normal(shape));
+}
+
 void variance_samples(SampleList& s) {
   s.add({s.normal({3, 4})}, VarianceOptions{});
   s.add({s.normal({3, 4})}, VarianceOptions{.dims = {0}, .correction = 0}, "population");
@@ -154,21 +159,33 @@ void Norm::vjp(Vjp& v, const Attrs& t) {
 }
 
 std::vector<Tensor> Norm::reference(const std::vector<Tensor>& in, const Attrs& t) {
-  const Over over = over_of(t);
-  if (t.p == infinity)
-    return {fold_reference(in[0], over, 0, [](double y, double x) { return std::fmax(y, std::fabs(x)); })};
-  Tensor y = fold_reference(in[0], over, 0, [&](double a, double x) { return a + std::pow(std::fabs(x), t.p); });
-  double* p = y.mutable_data<double>();
-  for (std::int64_t i = 0; i < y.numel(); ++i) p[i] = std::pow(p[i], 1 / t.p);
-  return {y};
+  const Tensor top = fold_reference(in[0], {.dims = t.dims, .keepdim = true}, 0, [](double y, double x) {
+    return std::fabs(x) <= y || y != y ? y : std::fabs(x);
+  });
+  const Dims dims = resolved(t.dims, in[0].dim()), shape = reduced_shape(in[0].shape(), dims, t.keepdim);
+  if (t.p == infinity) return {top.reshape(shape)};
+  Tensor sums = zeros(top.shape(), DType::f64);  // of (|x| / largest)^p
+  for_each_index(in[0].shape(), [&](const Dims& index) {
+    Dims to = index;
+    for (std::int64_t d : dims) to[static_cast<int>(d)] = 0;
+    const double largest = value_at(top, to);
+    if (largest == 0) return;
+    const double share = std::isfinite(largest) ? std::fabs(value_at(in[0], index)) / largest : 1;
+    set_value(sums, to, value_at(sums, to) + std::pow(share, t.p));
+  });
+  Tensor y = zeros(top.shape(), DType::f64);
+  for_each_index(y.shape(), [&](const Dims& to) {
+    if (value_at(top, to) != 0) set_value(y, to, value_at(top, to) * std::pow(value_at(sums, to), 1 / t.p));
+  });
+  return {y.reshape(shape)};
 }
 
 void Norm::samples(SampleList& s) {
-  reduction_samples(s, &SampleList::distinct, [](Over t) { return Attrs{.dims = t.dims, .keepdim = t.keepdim}; }, true);
-  s.add({s.distinct({3, 4})}, Attrs{.p = 1, .dims = {1}}, "p = 1");
-  s.add({s.distinct({3, 4})}, Attrs{.p = 3, .dims = {0}}, "p = 3");
-  s.add({s.distinct({3, 4})}, Attrs{.p = 2.5, .keepdim = true}, "p = 2.5");
-  s.add({s.distinct({3, 4})}, Attrs{.p = infinity, .dims = {1}}, "p = inf");
+  reduction_samples(s, &away_from_zero, [](Over t) { return Attrs{.dims = t.dims, .keepdim = t.keepdim}; }, true);
+  s.add({away_from_zero(s, {3, 4})}, Attrs{.p = 1, .dims = {1}}, "p = 1");
+  s.add({away_from_zero(s, {3, 4})}, Attrs{.p = 3, .dims = {0}}, "p = 3");
+  s.add({away_from_zero(s, {3, 4})}, Attrs{.p = 2.5, .keepdim = true}, "p = 2.5");
+  s.add({abs(s.distinct({3, 4})) + 0.5 * s.distinct({3, 4})}, Attrs{.p = infinity, .dims = {1}}, "p = inf");
   const Tensor zero = zeros({3}, DType::f64);
   for (const double p : {1.0, 2.0, 3.0, infinity}) s.add_kink({zero}, Attrs{.p = p}, {zero}, "at 0");
   s.add_kink({from<double>({-2, 1, 2}, {3})}, Attrs{.p = infinity}, {from<double>({-0.5, 0, 0.5}, {3})}, "p = inf, ties");

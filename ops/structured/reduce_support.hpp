@@ -2,6 +2,8 @@
 // Depends on dims.hpp and sample.hpp. Invariant: references are plain f64 loops that use no kernel.
 #pragma once
 
+#include <functional>
+
 #include <thalweg/ops/sample.hpp>
 #include <thalweg/ops/structured/dims.hpp>
 
@@ -27,17 +29,18 @@ Tensor fold_reference(const Tensor& x, const Over& over, double start, Step step
   return y.reshape(reduced_shape(x.shape(), dims, over.keepdim));
 }
 
-/// The samples of a reduction whose attributes are made by make(Over).
-template <class Make>
-void reduction_samples(SampleList& s, Tensor (SampleList::*draw)(const Dims&), Make make, bool empty) {
-  s.add({(s.*draw)({3, 4})}, make(Over{}));
-  s.add({(s.*draw)({3, 4})}, make(Over{.dims = {0}}), "rows");
-  s.add({(s.*draw)({3, 4})}, make(Over{.dims = {-1}, .keepdim = true}), "keepdim");
-  s.add({(s.*draw)({2, 3, 4})}, make(Over{.dims = {0, 2}}), "two dims");
-  s.add({(s.*draw)({2, 3, 4})}, make(Over{.dims = {-2}}), "inner dim");
-  s.add({(s.*draw)({})}, make(Over{}), "0-d");
-  s.add({(s.*draw)({3, 0})}, make(Over{.dims = {0}}), "empty result");
-  if (empty) s.add({(s.*draw)({0, 3})}, make(Over{.dims = {0}}), "over nothing");
+/// The samples of a reduction: inputs from source(s, shape), attributes from make(Over).
+template <class Draw, class Make>
+void reduction_samples(SampleList& s, Draw source, Make make, bool empty) {
+  const auto draw = [&](const Dims& shape) -> Tensor { return std::invoke(source, s, shape); };
+  s.add({draw({3, 4})}, make(Over{}));
+  s.add({draw({3, 4})}, make(Over{.dims = {0}}), "rows");
+  s.add({draw({3, 4})}, make(Over{.dims = {-1}, .keepdim = true}), "keepdim");
+  s.add({draw({2, 3, 4})}, make(Over{.dims = {0, 2}}), "two dims");
+  s.add({draw({2, 3, 4})}, make(Over{.dims = {-2}}), "inner dim");
+  s.add({draw({})}, make(Over{}), "0-d");
+  s.add({draw({3, 0})}, make(Over{.dims = {0}}), "empty result");
+  if (empty) s.add({draw({0, 3})}, make(Over{.dims = {0}}), "over nothing");
 }
 
 /// The bad arguments of every reduction.

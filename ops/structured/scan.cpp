@@ -142,17 +142,17 @@ std::vector<Tensor> Recurrence::reference(const std::vector<Tensor>& in, const A
   const std::int64_t n = a.shape()[dim];
   Tensor y = zeros(a.shape(), DType::f64);
   for_each_index(a.shape(), [&](const Dims& index) {
-    // Each element from the definition: the sum over earlier j of b_j times the coefficients between.
     Dims at = index;
-    double total = 0, weight = 1;
-    const std::int64_t step = t.reverse ? 1 : -1;
-    for (std::int64_t j = index[dim]; j >= 0 && j < n; j += step) {
-      at[dim] = j;
-      total += weight * value_at(b, at);
-      at[dim] = t.lagged ? j + step : j;
-      if (at[dim] >= 0 && at[dim] < n) weight *= value_at(a, at);
+    const std::int64_t step = t.reverse ? -1 : 1;
+    double value = 0;
+    for (std::int64_t i = t.reverse ? n - 1 : 0; i != index[dim] + step; i += step) {
+      at[dim] = t.lagged ? i - step : i;
+      const bool first = i == (t.reverse ? n - 1 : 0);
+      const double carried = first ? 0 : value_at(a, at) * value;
+      at[dim] = i;
+      value = value_at(b, at) + carried;
     }
-    set_value(y, index, total);
+    set_value(y, index, value);
   });
   return {y};
 }

@@ -42,9 +42,9 @@ template <class F>
 Tensor slices_reference(const std::vector<Tensor>& in, std::int64_t dim, F f) {
   const int d = dim_of(dim, in[0].dim());
   Tensor y = zeros(in[0].shape(), DType::f64);
-  Dims starts = in[0].shape();
-  const std::int64_t n = starts[d];
-  starts[d] = n > 0 ? 1 : 0;
+  const std::int64_t n = in[0].shape()[d];
+  Dims starts = reduced_shape(in[0].shape(), {d}, true);
+  if (n == 0) return y;
   for_each_index(starts, [&](const Dims& index) {
     std::vector<std::vector<double>> slices(in.size(), std::vector<double>(static_cast<std::size_t>(n)));
     std::vector<double> out(static_cast<std::size_t>(n));
@@ -68,10 +68,15 @@ double total(const std::vector<double>& x) {
   return s;
 }
 
-/// log of the sum of exp, by the definition after taking the maximum out.
-double log_sum_exp(const std::vector<double>& x) {
+double greatest(const std::vector<double>& x) {
   double m = -infinity;
   for (double v : x) m = v > m ? v : m;
+  return m;
+}
+
+/// log of the sum of exp, by the definition after taking the maximum out.
+double log_sum_exp(const std::vector<double>& x) {
+  double m = greatest(x);
   if (!std::isfinite(m)) m = 0;
   double s = 0;
   for (double v : x) s += std::exp(v - m);
@@ -129,8 +134,10 @@ void Softmax::vjp(Vjp& v, const Attrs& t) { v.set(0, apply<SoftmaxBackward>(t, v
 
 std::vector<Tensor> Softmax::reference(const std::vector<Tensor>& in, const Attrs& t) {
   return {slices_reference(in, t.dim, [](const auto& x, std::vector<double>& y) {
-    const double l = log_sum_exp(x[0]);
-    for (std::size_t i = 0; i < y.size(); ++i) y[i] = std::exp(x[0][i] - l);
+    const double m = greatest(x[0]);
+    for (std::size_t i = 0; i < y.size(); ++i) y[i] = std::exp(x[0][i] - m);
+    const double s = total(y);
+    for (double& v : y) v /= s;
   })};
 }
 
@@ -175,8 +182,10 @@ void LogSoftmax::vjp(Vjp& v, const Attrs& t) { v.set(0, apply<LogSoftmaxBackward
 
 std::vector<Tensor> LogSoftmax::reference(const std::vector<Tensor>& in, const Attrs& t) {
   return {slices_reference(in, t.dim, [](const auto& x, std::vector<double>& y) {
-    const double l = log_sum_exp(x[0]);
-    for (std::size_t i = 0; i < y.size(); ++i) y[i] = x[0][i] - l;
+    const double m = greatest(x[0]);
+    double s = 0;
+    for (double v : x[0]) s += std::exp(v - m);
+    for (std::size_t i = 0; i < y.size(); ++i) y[i] = (x[0][i] - m) - std::log(s);
   })};
 }
 
@@ -250,6 +259,7 @@ void LogSumExp::samples(SampleList& s) {
   slice_samples<Attrs>(s);
   s.add({s.normal({3, 4})}, Attrs{.dim = 0, .keepdim = true}, "keepdim");
   s.add({s.normal({3, 0})}, Attrs{}, "over nothing");
+  s.add_kink({full({2, 3}, -infinity, DType::f64)}, Attrs{}, {zeros({2, 3}, DType::f64)}, "all -inf");
 }
 
 void LogSumExp::errors(ErrorList& e) { slice_errors<Attrs>(e, "logsumexp"); }
