@@ -18,12 +18,12 @@ namespace po = boost::program_options;
 
 po::options_description description() {
   const auto text = [](const char* name) { return po::value<std::string>()->value_name(name); };
-  po::options_description d("Options", 100);
+  po::options_description d("Options", 110);
   d.add_options()("epochs", text("N"), "passes over the training images (20)")(
       "batch-size", text("N"), "images per step (128)")("lr", text("X"), "Adam's learning rate (0.001)")(
       "seed", text("N"), "of weights, order and dropout (0)")(
       "threads", text("N"), "1 to 256; the result does not depend on it (all cores)")(
-      "data-dir", text("DIR"), "the four IDX files, plain or .gz (else $THALWEG_DATA/mnist or $THALWEG_DATA)")(
+      "data-dir", text("DIR"), "the four IDX files, plain or .gz (else $THALWEG_DATA or $THALWEG_DATA/mnist)")(
       "limit", text("N"), "use the first N training images only, 10 or more (all)")(
       "json", text("FILE"), "write a JSON object a line: each epoch, then the result")(
       "save", text("FILE"), "write the trained parameters as safetensors")(
@@ -32,8 +32,9 @@ po::options_description description() {
 }
 
 std::vector<std::string> flags() {
+  const po::options_description known = description();
   std::vector<std::string> names;
-  for (const auto& option : description().options()) names.push_back("--" + option->long_name());
+  for (const auto& option : known.options()) names.push_back("--" + option->long_name());
   return names;
 }
 

@@ -93,8 +93,8 @@ TEST_CASE("mnist: progress fits the terminal, whatever its width") {
     CHECK(static_cast<int>(s.size()) <= std::max(1, width - 1));
   }
   CHECK(mnist::bar_text({.width = 80}, 3, 20, 50, 100, score, 65) ==
-        "epoch  3/20  [========>       ]  50%  loss 0.1235  accuracy 0.9877  1:05 left");
-  CHECK(mnist::bar_text({.width = 80}, 3, 20, 100, 100, score, 0).find("[================] 100%") != std::string::npos);
+        "epoch  3/20  [=========>        ]  50%  loss 0.1235  accuracy 0.9877  1:05 left");
+  CHECK(mnist::bar_text({.width = 80}, 3, 20, 100, 100, score, 0).find("[==================] 100%") != std::string::npos);
   CHECK(mnist::clock_text(3753) == "1:02:33");
   CHECK(mnist::clock_text(-1) == "-:--");
   CHECK(mnist::clock_text(std::nan("")) == "-:--");

@@ -121,7 +121,7 @@ TEST_CASE("nn: the summary of the MNIST network") {
   CHECK(model.layers[2].get_if<nn::Dropout>()->training);  // the mode is put back
   std::ostringstream out;
   out << s;
-  CHECK(out.str().find("1     Linear(784 -> 512, relu)   [2,512]     401,920\n") != std::string::npos);
+  CHECK(out.str().find("\n1      Linear(784 -> 512, relu)  [2,512]     401,920\n") != std::string::npos);
   CHECK(out.str().find("535,818 parameters, 535,562 trainable, 2.04 MiB") != std::string::npos);
   CHECK_THROWS_AS(nn::summary(model, {2, 28, 27}), ShapeError);
   CHECK(model.layers[2].get_if<nn::Dropout>()->training);

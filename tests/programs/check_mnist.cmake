@@ -1,6 +1,7 @@
 # cmake -DMNIST=program -DSUBSET=dir -DWORK=dir -P check_mnist.cmake
 # Trains on the embedded subset for one epoch with 1, 2 and 3 threads, twice with 2: the parameters must agree to the
 # last bit. Then the command line: an unknown option names its nearest match and exits 2.
+cmake_minimum_required(VERSION 3.25)  # a script has no policies of its own: without it if() expands quoted words
 file(REMOVE_RECURSE "${WORK}")
 file(MAKE_DIRECTORY "${WORK}")
 
