@@ -1,5 +1,5 @@
-// The three verbs of arithmetic that the engine needs: add, add into, fit. Depends on the op library and its kernels.
-// Invariant: add and add_into give the same bits, so how a gradient is accumulated does not show.
+// The three verbs of arithmetic that the engine needs: add, add into, fit. Depends on the op library and its
+// kernels. Invariant: add and add_into give the same bits, so how a gradient is accumulated does not show.
 #include <thalweg/autograd/engine/engine.hpp>
 
 #include <fmt/format.h>
@@ -26,8 +26,12 @@ Tensor fit(const Tensor& g, DType dtype, const Dims& shape) {
     for (int d = 1; repeats && d <= shape.size(); ++d)
       repeats = shape[shape.size() - d] == 1 || shape[shape.size() - d] == g.shape()[g.dim() - d];
     if (!repeats)
-      throw_error<GraphError>({.op = "backward", .arg = "a gradient", .given = g.describe(), .wanted = describe(dtype, shape),
-                               .what = "the gradient's shape does not broadcast from its tensor's", .loc = thread_state.call_site});
+      throw_error<GraphError>({.op = "backward",
+                               .arg = "a gradient",
+                               .given = g.describe(),
+                               .wanted = describe(dtype, shape),
+                               .what = "the gradient's shape does not broadcast from its tensor's",
+                               .loc = thread_state.call_site});
     const Dims repeated = ops::repeated_dims(shape, g.shape());
     if (kernels::fault::is(kernels::Fault::unbroadcast)) [[unlikely]] {
       for (std::int64_t d : repeated)  // the planted fault: the first of the copies instead of their sum

@@ -1,6 +1,6 @@
-// The members of Tensor that run ops on shapes, and the in-place ones; sum and mean stand with the reductions.
-// Depends on the op library.
-// Invariant: in-place arithmetic goes through apply_in_place, which refuses what would break a recorded gradient.
+// The members of Tensor that run ops on shapes, and the in-place ones; sum and mean stand with the
+// reductions. Depends on the op library. Invariant: in-place arithmetic goes through apply_in_place, which
+// refuses what would break a recorded gradient.
 #include <cmath>
 
 #include <thalweg/ops/functions.hpp>
@@ -13,15 +13,20 @@ Tensor Tensor::to(DType dtype, Loc loc) const { return cast({*this, loc}, dtype)
 Tensor Tensor::contiguous(Loc loc) const { return thalweg::contiguous({*this, loc}); }
 Tensor Tensor::clone(Loc loc) const { return thalweg::clone({*this, loc}); }
 Tensor Tensor::reshape(const Dims& shape, Loc loc) const { return thalweg::reshape({*this, loc}, shape); }
-Tensor Tensor::transpose(int dim0, int dim1, Loc loc) const { return thalweg::transpose({*this, loc}, dim0, dim1); }
+Tensor Tensor::transpose(int dim0, int dim1, Loc loc) const {
+  return thalweg::transpose({*this, loc}, dim0, dim1);
+}
 
 Tensor Tensor::t(Loc loc) const {
   if (dim() != 2)
-    throw_error<ShapeError>({.op = "t", .arg = "the tensor", .given = describe(), .wanted = "a matrix; transpose() takes any",
-                             .what = "not a matrix", .loc = loc});
+    throw_error<ShapeError>({.op = "t",
+                             .arg = "the tensor",
+                             .given = describe(),
+                             .wanted = "a matrix; transpose() takes any",
+                             .what = "not a matrix",
+                             .loc = loc});
   return thalweg::transpose({*this, loc}, 0, 1);
 }
-
 
 namespace {
 
@@ -31,7 +36,8 @@ void in_place(Tensor& self, const Tensor& b, Loc loc) {
   apply_in_place(ops::op_def<Op>(), in, 2, nullptr, loc);
 }
 
-/// The number beside `self`: of its dtype where that holds it, else as like() makes it, which in-place ops refuse.
+/// The number beside `self`: of its dtype where that holds it, else as like() makes it, which in-place ops
+/// refuse.
 Tensor number(double b, const Tensor& self) {
   if (is_floating(self.dtype()) || b == std::trunc(b)) return scalar(b, self.dtype());
   return like(b, self);
@@ -40,10 +46,13 @@ Tensor number(double b, const Tensor& self) {
 /// copy_ and fill_ are not recorded: where a gradient would have to know of them, they are refused.
 void refuse_recorded(const char* op, const Tensor& self, const Tensor* source, Loc loc) {
   if (!thread_state.grad_enabled || !(self.requires_grad() || (source && source->requires_grad()))) return;
-  throw_error<GraphError>({.op = op, .arg = self.requires_grad() ? "the tensor written to" : "the source",
-                           .given = self.requires_grad() ? self.describe() : source->describe(),
-                           .wanted = "a tensor without gradient; NoGrad, detach(), or an op that returns a new tensor",
-                           .what = "this write would not be recorded", .loc = loc});
+  throw_error<GraphError>(
+      {.op = op,
+       .arg = self.requires_grad() ? "the tensor written to" : "the source",
+       .given = self.requires_grad() ? self.describe() : source->describe(),
+       .wanted = "a tensor without gradient; NoGrad, detach(), or an op that returns a new tensor",
+       .what = "this write would not be recorded",
+       .loc = loc});
 }
 
 }  // namespace
@@ -59,8 +68,12 @@ Tensor& Tensor::copy_(const Tensor& source, Loc loc) {
   const ConstView views[] = {view(), source.view()};
   const Ins ins{"copy_", loc, 2, views, 3};
   if (!(broadcast_shapes(ins) == shape()))
-    throw_error<ShapeError>({.op = "copy_", .arg = "the source", .given = source.describe(), .wanted = describe(),
-                             .what = "the source does not broadcast to the tensor", .loc = loc});
+    throw_error<ShapeError>({.op = "copy_",
+                             .arg = "the source",
+                             .given = source.describe(),
+                             .wanted = describe(),
+                             .what = "the source does not broadcast to the tensor",
+                             .loc = loc});
   refuse_recorded("copy_", *this, &source, loc);
   Tensor from = source;
   if (source.get()->storage == body_->storage) {

@@ -1,6 +1,6 @@
 // Shapes, slices and copies. Depends on tensor.
-// Negative dimensions count from the end. Errors: ShapeError (sizes), IndexError (dimension or position out of range),
-// ValueError (a dimension named twice, a step below 1, an undefined tensor).
+// Negative dimensions count from the end. Errors: ShapeError (sizes), IndexError (dimension or position out
+// of range), ValueError (a dimension named twice, a step below 1, an undefined tensor).
 #pragma once
 
 #include <span>
@@ -13,7 +13,8 @@ namespace thalweg {
 /// As the end of a slice: up to the last element.
 inline constexpr std::int64_t to_end = INT64_MAX;
 
-/// The same elements in another shape, one size of which may be -1; a view where strides allow it, else a copy.
+/// The same elements in another shape, one size of which may be -1; a view where strides allow it, else a
+/// copy.
 Tensor reshape(Arg x, const Dims& shape);
 /// As reshape, but never a copy: throws ShapeError where one would be needed.
 Tensor view(Arg x, const Dims& shape);
@@ -32,8 +33,8 @@ Tensor squeeze(Arg x);
 /// Dimensions start to end, both included, made one; a 0-d tensor becomes [1].
 Tensor flatten(Arg x, int start = 0, int end = -1);
 
-/// Elements start, start + step, ... below `end` along `dim`; negative positions count from the end, and positions
-/// beyond it are cut to it, as in Python. step >= 1. A view.
+/// Elements start, start + step, ... below `end` along `dim`; negative positions count from the end, and
+/// positions beyond it are cut to it, as in Python. step >= 1. A view.
 Tensor slice(Arg x, int dim, std::int64_t start, std::int64_t end = to_end, std::int64_t step = 1);
 /// Position `index` of dimension `dim`, which is dropped; a view.
 Tensor select(Arg x, int dim, std::int64_t index);
@@ -62,8 +63,8 @@ Tensor pad(Arg x, const Dims& before, const Dims& after, double value = 0);
 Tensor contiguous(Arg x);
 /// A copy with memory of its own.
 Tensor clone(Arg x);
-/// x itself when it has that dtype, else converted: floating to integer truncates and saturates, NaN gives 0, to bool
-/// is x != 0. The gradient is converted back.
+/// x itself when it has that dtype, else converted: floating to integer truncates and saturates, NaN gives 0,
+/// to bool is x != 0. The gradient is converted back.
 Tensor cast(Arg x, DType dtype);
 
 }  // namespace thalweg

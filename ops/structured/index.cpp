@@ -1,5 +1,6 @@
-// gather, scatter_add, index_select, index_add, one_hot: checks, kernels, derivatives. Depends on kernels/index, functions.
-// Invariant: the two that read and the two that add are each other's adjoints, so every derivative is one of them.
+// gather, scatter_add, index_select, index_add, one_hot: checks, kernels, derivatives. Depends on
+// kernels/index, functions. Invariant: the two that read and the two that add are each other's adjoints, so
+// every derivative is one of them.
 #include <thalweg/ops/structured/index.hpp>
 
 #include <fmt/format.h>
@@ -32,9 +33,10 @@ int check_elementwise(const Ins& in, std::int64_t dim) {
   bool fits = in[1].shape.size() == rank;
   for (int k = 0; fits && k < rank; ++k) fits = k == d || in[1].shape[k] <= in[0].shape[k];
   if (!fits)
-    in.fail<ShapeError>("index", describe(in[1]),
-                        fmt::format("the rank of x, {}, and no size above its but along dimension {}", describe(in[0]), d),
-                        "index does not fit");
+    in.fail<ShapeError>(
+        "index", describe(in[1]),
+        fmt::format("the rank of x, {}, and no size above its but along dimension {}", describe(in[0]), d),
+        "index does not fit");
   return d;
 }
 
@@ -43,17 +45,21 @@ int check_slices(const Ins& in, std::int64_t dim) {
   require_present(in, 0, "x");
   require_index(in, 1);
   const int d = resolve_dim(in, dim, in[0].shape.size());
-  if (in[1].shape.size() != 1) in.fail<ShapeError>("index", describe(in[1]), "a vector", "index does not fit");
+  if (in[1].shape.size() != 1)
+    in.fail<ShapeError>("index", describe(in[1]), "a vector", "index does not fit");
   return d;
 }
 
 void check_source(const Ins& in, const Dims& wanted) {
   require_present(in, 2, "source");
   if (in[2].dtype != in[0].dtype)
-    in.fail<DTypeError>("source", describe(in[2]), name(in[0].dtype), "x and source of different dtypes; use to()");
+    in.fail<DTypeError>("source", describe(in[2]), name(in[0].dtype),
+                        "x and source of different dtypes; use to()");
   if (!(in[2].shape == wanted))
-    in.fail<ShapeError>("source", describe(in[2]), describe(in[0].dtype, wanted), "source does not fit x and index");
-  if (in[0].dtype == DType::boolean) in.fail<DTypeError>("x", describe(in[0]), "a number dtype", "bool has no sum");
+    in.fail<ShapeError>("source", describe(in[2]), describe(in[0].dtype, wanted),
+                        "source does not fit x and index");
+  if (in[0].dtype == DType::boolean)
+    in.fail<DTypeError>("x", describe(in[0]), "a number dtype", "bool has no sum");
 }
 
 std::int64_t entry(const ConstView& index, std::int64_t position) {
@@ -68,9 +74,10 @@ std::int64_t entry(const ConstView& index, std::int64_t position) {
 void check_range(const Ins& in, int i, std::int64_t size) {
   const std::int64_t position = kernels::first_out_of_range(in[i], size);
   if (position < 0) return;
-  in.fail<IndexError>("index", fmt::format("{} (element {})", entry(in[i], position), position),
-                      size == 0 ? std::string("no entry: nothing to point at") : fmt::format("0 to {}", size - 1),
-                      "index out of range");
+  in.fail<IndexError>(
+      "index", fmt::format("{} (element {})", entry(in[i], position), position),
+      size == 0 ? std::string("no entry: nothing to point at") : fmt::format("0 to {}", size - 1),
+      "index out of range");
 }
 
 void check_range_along(const Ins& in, std::int64_t dim) {
@@ -148,9 +155,11 @@ void IndexAdd::vjp(Vjp& v, const Attrs& t) {
 
 void OneHot::infer(const Ins& in, const Attrs& t, Outs& out) {
   require_index(in, 0);
-  if (t.classes < 0) in.fail<ValueError>("classes", fmt::format("{}", t.classes), "0 or more", "negative count");
+  if (t.classes < 0)
+    in.fail<ValueError>("classes", fmt::format("{}", t.classes), "0 or more", "negative count");
   if (in[0].shape.size() == max_dims)
-    in.fail<ShapeError>("index", describe(in[0]), fmt::format("at most {} dimensions", max_dims - 1), "no room for a dimension");
+    in.fail<ShapeError>("index", describe(in[0]), fmt::format("at most {} dimensions", max_dims - 1),
+                        "no room for a dimension");
   Dims shape = in[0].shape;
   shape.push_back(t.classes);
   std::int64_t bytes = static_cast<std::int64_t>(itemsize(t.dtype));
@@ -160,15 +169,23 @@ void OneHot::infer(const Ins& in, const Attrs& t, Outs& out) {
   out.add(t.dtype, shape);
 }
 void OneHot::check(const Ins& in, const Attrs& t) { check_range(in, 0, t.classes); }
-void OneHot::run(const Ins& in, const View* out, const Attrs&) { kernels::one_hot(in[0], out[0], in[0].shape.size()); }
+void OneHot::run(const Ins& in, const View* out, const Attrs&) {
+  kernels::one_hot(in[0], out[0], in[0].shape.size());
+}
 
 }  // namespace ops
 
 Tensor gather(Arg x, int dim, Arg index) { return apply<ops::Gather>({dim}, x, index); }
-Tensor scatter_add(Arg x, int dim, Arg index, Arg source) { return apply<ops::ScatterAdd>({dim}, x, index, source); }
+Tensor scatter_add(Arg x, int dim, Arg index, Arg source) {
+  return apply<ops::ScatterAdd>({dim}, x, index, source);
+}
 Tensor index_select(Arg x, int dim, Arg index) { return apply<ops::IndexSelect>({dim}, x, index); }
-Tensor index_add(Arg x, int dim, Arg index, Arg source) { return apply<ops::IndexAdd>({dim}, x, index, source); }
-Tensor one_hot(Arg index, std::int64_t classes, DType dtype) { return apply<ops::OneHot>({classes, dtype}, index); }
+Tensor index_add(Arg x, int dim, Arg index, Arg source) {
+  return apply<ops::IndexAdd>({dim}, x, index, source);
+}
+Tensor one_hot(Arg index, std::int64_t classes, DType dtype) {
+  return apply<ops::OneHot>({classes, dtype}, index);
+}
 
 void describe_index(std::vector<OpInfo>& to) { describe_all(ops::IndexOps{}, to); }
 

@@ -17,7 +17,9 @@ Tensor copied(const Tensor& x) {
 
 void add_value(Tensor& y, const Dims& at, double v) { set_value(y, at, value_at(y, at) + v); }
 
-std::int64_t position(const Tensor& index, const Dims& at) { return static_cast<std::int64_t>(value_at(index, at)); }
+std::int64_t position(const Tensor& index, const Dims& at) {
+  return static_cast<std::int64_t>(value_at(index, at));
+}
 
 Tensor ids(std::initializer_list<std::int64_t> values, const Dims& shape) { return from(values, shape); }
 
@@ -46,12 +48,15 @@ void Gather::samples(SampleList& s) {
 void Gather::errors(ErrorList& e) {
   const Tensor x = zeros({2, 3});
   const Tensor i = ids({0, 1}, {1, 2});
-  e.add<IndexError>({x, ids({0, 2}, {1, 2})}, Attrs{0}, "gather: index out of range: index is 2 (element 1), wanted 0 to 1", "IndexError");
+  e.add<IndexError>({x, ids({0, 2}, {1, 2})}, Attrs{0},
+                    "gather: index out of range: index is 2 (element 1), wanted 0 to 1", "IndexError");
   e.add<IndexError>({x, ids({-1, 0}, {1, 2})}, Attrs{0}, "index is -1 (element 0)", "IndexError");
   e.add<IndexError>({x, ids({INT64_MIN, 0}, {1, 2})}, Attrs{0}, "index out of range", "IndexError");
-  e.add<IndexError>({x, i}, Attrs{2}, "gather: dimension out of range: dim is 2, wanted -2 to 1", "IndexError");
+  e.add<IndexError>({x, i}, Attrs{2}, "gather: dimension out of range: dim is 2, wanted -2 to 1",
+                    "IndexError");
   e.add<IndexError>({x, i}, Attrs{INT64_MIN}, "dimension out of range", "IndexError");
-  e.add<ShapeError>({x, ids({0, 1}, {2})}, Attrs{0}, "gather: index does not fit: index is i64[2]", "ShapeError");
+  e.add<ShapeError>({x, ids({0, 1}, {2})}, Attrs{0}, "gather: index does not fit: index is i64[2]",
+                    "ShapeError");
   e.add<ShapeError>({x, ids({0, 0, 0}, {3, 1})}, Attrs{1}, "index does not fit", "ShapeError");
   e.add<DTypeError>({x, zeros({1, 2})}, Attrs{0}, "gather: not an index: index is f32[1,2]", "DTypeError");
   e.add<ValueError>({Tensor(), i}, Attrs{0}, "undefined tensor: x", "ValueError");
@@ -85,12 +90,14 @@ void ScatterAdd::errors(ErrorList& e) {
                     "scatter_add: index out of range: index is 2 (element 1), wanted 0 to 1", "IndexError");
   e.add<IndexError>({x, ids({INT64_MIN, 0}, {1, 2}), source}, Attrs{0}, "index out of range", "IndexError");
   e.add<IndexError>({x, i, source}, Attrs{2}, "dimension out of range", "IndexError");
-  e.add<ShapeError>({x, i, zeros({2, 2})}, Attrs{0}, "scatter_add: source does not fit x and index: source is f32[2,2], wanted f32[1,2]",
+  e.add<ShapeError>({x, i, zeros({2, 2})}, Attrs{0},
+                    "scatter_add: source does not fit x and index: source is f32[2,2], wanted f32[1,2]",
                     "ShapeError");
   e.add<ShapeError>({x, ids({0, 1}, {2}), source}, Attrs{0}, "index does not fit", "ShapeError");
   e.add<DTypeError>({x, zeros({1, 2}), source}, Attrs{0}, "not an index", "DTypeError");
   e.add<DTypeError>({x, i, zeros({1, 2}, DType::f64)}, Attrs{0}, "different dtypes", "DTypeError");
-  e.add<DTypeError>({zeros({2, 3}, DType::boolean), i, zeros({1, 2}, DType::boolean)}, Attrs{0}, "bool has no sum", "DTypeError");
+  e.add<DTypeError>({zeros({2, 3}, DType::boolean), i, zeros({1, 2}, DType::boolean)}, Attrs{0},
+                    "bool has no sum", "DTypeError");
   e.add<ValueError>({Tensor(), i, source}, Attrs{0}, "undefined tensor: x", "ValueError");
   e.add<ValueError>({x, Tensor(), source}, Attrs{0}, "undefined tensor: index", "ValueError");
   e.add<ValueError>({x, i, Tensor()}, Attrs{0}, "undefined tensor: source", "ValueError");
@@ -121,14 +128,14 @@ void IndexSelect::samples(SampleList& s) {
 void IndexSelect::errors(ErrorList& e) {
   const Tensor x = zeros({2, 3});
   const Tensor i = ids({0, 1}, {2});
-  e.add<IndexError>({x, ids({0, 2}, {2})}, Attrs{0}, "index_select: index out of range: index is 2 (element 1), wanted 0 to 1",
-                    "IndexError");
+  e.add<IndexError>({x, ids({0, 2}, {2})}, Attrs{0},
+                    "index_select: index out of range: index is 2 (element 1), wanted 0 to 1", "IndexError");
   e.add<IndexError>({x, ids({INT64_MIN}, {1})}, Attrs{0}, "index out of range", "IndexError");
   e.add<IndexError>({zeros({0, 3}), i}, Attrs{0}, "nothing to point at", "IndexError");
   e.add<IndexError>({x, i}, Attrs{2}, "dimension out of range", "IndexError");
   e.add<IndexError>({x, i}, Attrs{INT64_MIN}, "dimension out of range", "IndexError");
-  e.add<ShapeError>({x, ids({0, 1}, {1, 2})}, Attrs{0}, "index_select: index does not fit: index is i64[1,2], wanted a vector",
-                    "ShapeError");
+  e.add<ShapeError>({x, ids({0, 1}, {1, 2})}, Attrs{0},
+                    "index_select: index does not fit: index is i64[1,2], wanted a vector", "ShapeError");
   e.add<DTypeError>({x, zeros({2})}, Attrs{0}, "not an index", "DTypeError");
   e.add<ValueError>({Tensor(), i}, Attrs{0}, "undefined tensor: x", "ValueError");
   e.add<ValueError>({x, Tensor()}, Attrs{0}, "undefined tensor: index", "ValueError");
@@ -157,16 +164,18 @@ void IndexAdd::samples(SampleList& s) {
 void IndexAdd::errors(ErrorList& e) {
   const Tensor x = zeros({2, 3}), source = zeros({2, 3});
   const Tensor i = ids({0, 1}, {2});
-  e.add<IndexError>({x, ids({0, 2}, {2}), source}, Attrs{0}, "index_add: index out of range: index is 2 (element 1), wanted 0 to 1",
-                    "IndexError");
+  e.add<IndexError>({x, ids({0, 2}, {2}), source}, Attrs{0},
+                    "index_add: index out of range: index is 2 (element 1), wanted 0 to 1", "IndexError");
   e.add<IndexError>({x, ids({INT64_MIN, 0}, {2}), source}, Attrs{0}, "index out of range", "IndexError");
   e.add<IndexError>({x, i, source}, Attrs{-3}, "dimension out of range", "IndexError");
-  e.add<ShapeError>({x, i, zeros({3, 3})}, Attrs{0}, "index_add: source does not fit x and index: source is f32[3,3], wanted f32[2,3]",
+  e.add<ShapeError>({x, i, zeros({3, 3})}, Attrs{0},
+                    "index_add: source does not fit x and index: source is f32[3,3], wanted f32[2,3]",
                     "ShapeError");
   e.add<ShapeError>({x, ids({0, 1}, {1, 2}), source}, Attrs{0}, "index does not fit", "ShapeError");
   e.add<DTypeError>({x, zeros({2}), source}, Attrs{0}, "not an index", "DTypeError");
   e.add<DTypeError>({x, i, zeros({2, 3}, DType::f64)}, Attrs{0}, "different dtypes", "DTypeError");
-  e.add<DTypeError>({zeros({2, 3}, DType::boolean), i, zeros({2, 3}, DType::boolean)}, Attrs{0}, "bool has no sum", "DTypeError");
+  e.add<DTypeError>({zeros({2, 3}, DType::boolean), i, zeros({2, 3}, DType::boolean)}, Attrs{0},
+                    "bool has no sum", "DTypeError");
   e.add<ValueError>({Tensor(), i, source}, Attrs{0}, "undefined tensor: x", "ValueError");
   e.add<ValueError>({x, Tensor(), source}, Attrs{0}, "undefined tensor: index", "ValueError");
   e.add<ValueError>({x, i, Tensor()}, Attrs{0}, "undefined tensor: source", "ValueError");
@@ -194,10 +203,12 @@ void OneHot::samples(SampleList& s) {
 }
 
 void OneHot::errors(ErrorList& e) {
-  e.add<IndexError>({ids({0, 3}, {2})}, Attrs{3}, "one_hot: index out of range: index is 3 (element 1), wanted 0 to 2", "IndexError");
+  e.add<IndexError>({ids({0, 3}, {2})}, Attrs{3},
+                    "one_hot: index out of range: index is 3 (element 1), wanted 0 to 2", "IndexError");
   e.add<IndexError>({ids({INT64_MIN}, {1})}, Attrs{3}, "index out of range", "IndexError");
   e.add<IndexError>({ids({0}, {1})}, Attrs{0}, "nothing to point at", "IndexError");
-  e.add<ValueError>({ids({0}, {1})}, Attrs{-1}, "one_hot: negative count: classes is -1, wanted 0 or more", "ValueError");
+  e.add<ValueError>({ids({0}, {1})}, Attrs{-1}, "one_hot: negative count: classes is -1, wanted 0 or more",
+                    "ValueError");
   e.add<ShapeError>({ids({0, 1}, {2})}, Attrs{INT64_MAX}, "size overflows", "ShapeError");
   e.add<ShapeError>({zeros({1, 1, 1, 1, 1, 1, 1, 1}, DType::i64)}, Attrs{3}, "no room", "ShapeError");
   e.add<DTypeError>({zeros({2})}, Attrs{3}, "one_hot: not an index: index is f32[2]", "DTypeError");

@@ -1,4 +1,5 @@
-// The public functions of shapes and copies, and what the files of the family share. Depends on functions.hpp, fmt.
+// The public functions of shapes and copies, and what the files of the family share. Depends on
+// functions.hpp, fmt.
 #include <thalweg/ops/structured/shape.hpp>
 
 #include <algorithm>
@@ -36,15 +37,21 @@ Tensor slice(Arg x, int dim, std::int64_t start, std::int64_t end, std::int64_t 
   return apply<ops::Slice>({dim, start, end, step}, x);
 }
 Tensor select(Arg x, int dim, std::int64_t index) { return apply<ops::Select>({dim, index}, x); }
-Tensor slice_backward(Arg g, const Dims& shape, int dim, std::int64_t start, std::int64_t end, std::int64_t step) {
+Tensor slice_backward(Arg g, const Dims& shape, int dim, std::int64_t start, std::int64_t end,
+                      std::int64_t step) {
   return apply<ops::SliceBackward>({shape, {dim, start, end, step}}, g);
 }
 
 namespace {
 
-[[noreturn]] void refuse_split(const char* op, const char* arg, std::string given, std::string wanted, Loc loc) {
-  throw_error<ShapeError>({.op = op, .arg = arg, .given = std::move(given), .wanted = std::move(wanted),
-                           .what = "the parts do not make up the dimension", .loc = loc});
+[[noreturn]] void refuse_split(const char* op, const char* arg, std::string given, std::string wanted,
+                               Loc loc) {
+  throw_error<ShapeError>({.op = op,
+                           .arg = arg,
+                           .given = std::move(given),
+                           .wanted = std::move(wanted),
+                           .what = "the parts do not make up the dimension",
+                           .loc = loc});
 }
 
 }  // namespace
@@ -55,8 +62,8 @@ std::vector<Tensor> split(Arg x, std::span<const std::int64_t> sizes, int dim) {
   bool bad = false;
   for (std::int64_t s : sizes) bad |= s < 0 || __builtin_add_overflow(total, s, &total);
   if (bad || total != size)
-    refuse_split("split", "sizes", fmt::format("[{}]", fmt::join(sizes, ",")), fmt::format("sizes of 0 or more that add up to {}", size),
-                 x.loc);
+    refuse_split("split", "sizes", fmt::format("[{}]", fmt::join(sizes, ",")),
+                 fmt::format("sizes of 0 or more that add up to {}", size), x.loc);
   std::vector<Tensor> parts;
   parts.reserve(sizes.size());
   std::int64_t at = 0;
@@ -76,7 +83,8 @@ std::vector<Tensor> chunk(Arg x, std::int64_t n, int dim) {
   if (n < 1) refuse_split("chunk", "n", fmt::format("{}", n), "1 or more", x.loc);
   const std::int64_t each = std::max<std::int64_t>(1, size / n + (size % n != 0));
   std::vector<Tensor> parts;
-  for (std::int64_t at = 0; at < size || parts.empty(); at += each) parts.push_back(slice(x, dim, at, std::min(size, at + each)));
+  for (std::int64_t at = 0; at < size || parts.empty(); at += each)
+    parts.push_back(slice(x, dim, at, std::min(size, at + each)));
   return parts;
 }
 
@@ -86,17 +94,23 @@ Tensor cat(std::span<const Tensor> xs, int dim, Loc loc) {
 Tensor cat(std::initializer_list<Tensor> xs, int dim, Loc loc) {
   return cat(std::span<const Tensor>(xs.begin(), xs.size()), dim, loc);
 }
-Tensor stack(std::span<const Tensor> xs, int dim, Loc loc) { return std::move(apply_all<ops::Stack>({dim}, xs, loc)[0]); }
+Tensor stack(std::span<const Tensor> xs, int dim, Loc loc) {
+  return std::move(apply_all<ops::Stack>({dim}, xs, loc)[0]);
+}
 Tensor stack(std::initializer_list<Tensor> xs, int dim, Loc loc) {
   return stack(std::span<const Tensor>(xs.begin(), xs.size()), dim, loc);
 }
 
 Tensor flip(Arg x, const Dims& dims) { return apply<ops::Flip>({dims}, x); }
-Tensor pad(Arg x, const Dims& before, const Dims& after, double value) { return apply<ops::Pad>({before, after, value}, x); }
+Tensor pad(Arg x, const Dims& before, const Dims& after, double value) {
+  return apply<ops::Pad>({before, after, value}, x);
+}
 Tensor clone(Arg x) { return apply<ops::Clone>(x); }
 
 Tensor contiguous(Arg x) { return x.t.defined() && x.t.is_contiguous() ? x.t : clone(x); }
-Tensor cast(Arg x, DType dtype) { return x.t.defined() && x.t.dtype() == dtype ? x.t : apply<ops::Cast>({dtype}, x); }
+Tensor cast(Arg x, DType dtype) {
+  return x.t.defined() && x.t.dtype() == dtype ? x.t : apply<ops::Cast>({dtype}, x);
+}
 
 void describe_shape(std::vector<OpInfo>& to) { describe_all(ops::ShapeOps{}, to); }
 

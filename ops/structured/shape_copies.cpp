@@ -1,4 +1,5 @@
-// clone, cast, flip and pad: ops on one tensor that write every element of a new one. Depends on kernels/copy, functions.
+// clone, cast, flip and pad: ops on one tensor that write every element of a new one. Depends on
+// kernels/copy, functions.
 #include <thalweg/ops/structured/shape.hpp>
 
 #include <fmt/format.h>
@@ -26,7 +27,9 @@ void Clone::infer(const Ins& in, const NoAttrs&, Outs& out) {
 }
 void Clone::run(const Ins& in, const View* out, const NoAttrs&) { kernels::copy(in[0], out[0]); }
 void Clone::vjp(Vjp& v, const NoAttrs&) { v.set(0, v.g()); }
-References Clone::reference(const std::vector<Tensor>& in, const NoAttrs&) { return {in_shape(in[0], in[0].shape())}; }
+References Clone::reference(const std::vector<Tensor>& in, const NoAttrs&) {
+  return {in_shape(in[0], in[0].shape())};
+}
 
 void Clone::samples(SampleList& s) {
   s.add({s.normal({3, 4})});
@@ -43,7 +46,9 @@ void Cast::infer(const Ins& in, const Attrs& t, Outs& out) {
 }
 void Cast::run(const Ins& in, const View* out, const Attrs&) { kernels::copy(in[0], out[0]); }
 void Cast::vjp(Vjp& v, const Attrs&) { v.set(0, cast(v.g(), v.in_meta(0).dtype)); }
-References Cast::reference(const std::vector<Tensor>& in, const Attrs&) { return {in_shape(in[0], in[0].shape())}; }
+References Cast::reference(const std::vector<Tensor>& in, const Attrs&) {
+  return {in_shape(in[0], in[0].shape())};
+}
 
 void Cast::samples(SampleList& s) {
   s.add({s.normal({3, 4})}, Attrs{DType::f64});
@@ -80,7 +85,8 @@ References Flip::reference(const std::vector<Tensor>& in, const Attrs& t) {
   for_each_index(shape, [&](const Dims& index) {
     Dims at = index;
     for (int d = 0; d < shape.size(); ++d)
-      if (t.dims.empty() || t.dims.contains(d) || t.dims.contains(d - shape.size())) at[d] = shape[d] - 1 - index[d];
+      if (t.dims.empty() || t.dims.contains(d) || t.dims.contains(d - shape.size()))
+        at[d] = shape[d] - 1 - index[d];
     set_value(y, index, value_at(in[0], at));
   });
   return {y};
@@ -109,7 +115,8 @@ void Pad::infer(const Ins& in, const Attrs& t, Outs& out) {
   const int rank = in[0].shape.size();
   const auto check = [&](const char* arg, const Dims& widths) {
     if (widths.size() != rank)
-      in.fail<ShapeError>(arg, to_string(widths), fmt::format("one width for each of the {} dimensions of {}", rank, describe(in[0])),
+      in.fail<ShapeError>(arg, to_string(widths),
+                          fmt::format("one width for each of the {} dimensions of {}", rank, describe(in[0])),
                           "wrong number of widths");
     for (std::int64_t w : widths)
       if (w < 0) in.fail<ValueError>(arg, to_string(widths), "widths of 0 or more", "negative width");
@@ -132,7 +139,8 @@ void Pad::run(const Ins& in, const View* out, const Attrs& t) {
   View inner = out[0];
   inner.shape = in[0].shape;
   if (numel(in[0]) == 0) return;
-  for (int d = 0; d < inner.shape.size(); ++d) inner.data = shifted(inner.data, t.before[d] * inner.strides[d], inner.dtype);
+  for (int d = 0; d < inner.shape.size(); ++d)
+    inner.data = shifted(inner.data, t.before[d] * inner.strides[d], inner.dtype);
   kernels::copy(in[0], inner);
 }
 
@@ -166,7 +174,8 @@ void Pad::samples(SampleList& s) {
 
 void Pad::errors(ErrorList& e) {
   const Tensor x = zeros({2, 3});
-  e.add<ShapeError>({x}, Attrs{{1}, {1, 1}}, "pad: wrong number of widths: before is [1], wanted one width for each", "ShapeError");
+  e.add<ShapeError>({x}, Attrs{{1}, {1, 1}},
+                    "pad: wrong number of widths: before is [1], wanted one width for each", "ShapeError");
   e.add<ValueError>({x}, Attrs{{1, 0}, {0, -1}}, "pad: negative width: after is [0,-1]", "ValueError");
   e.add<ValueError>({x}, Attrs{{INT64_MIN, 0}, {0, 0}}, "negative width", "ValueError");
   e.add<ShapeError>({x}, Attrs{{INT64_MAX, 0}, {0, 0}}, "pad: size overflows", "ShapeError");

@@ -1,5 +1,6 @@
 // cat and stack. Depends on functions.hpp, kernels/copy, structured/dims, fmt.
-// Invariant: the backward pass of cat cuts by the sizes in the attributes, since inputs without a gradient leave no trace.
+// Invariant: the backward pass of cat cuts by the sizes in the attributes, since inputs without a gradient
+// leave no trace.
 #include <thalweg/ops/structured/shape.hpp>
 
 #include <fmt/format.h>
@@ -15,8 +16,11 @@ constexpr int max_inputs = 65535;  // a node counts its inputs in 16 bits
 
 std::string input(int i) { return fmt::format("input {}", i); }
 
-/// Whether input i exists; the mask of Ins ends at 64, beyond which a missing one has no memory and no dimension.
-bool present(const Ins& in, int i) { return i < 64 ? in.has(i) : in[i].data != nullptr || !in[i].shape.empty(); }
+/// Whether input i exists; the mask of Ins ends at 64, beyond which a missing one has no memory and no
+/// dimension.
+bool present(const Ins& in, int i) {
+  return i < 64 ? in.has(i) : in[i].data != nullptr || !in[i].shape.empty();
+}
 
 }  // namespace
 
@@ -33,7 +37,8 @@ Cat::Attrs Cat::Attrs::of(std::int64_t dim, std::span<const Tensor> in) {
 
 void Cat::infer(const Ins& in, const Attrs& t, Outs& out) {
   if (in.size() < 1 || in.size() > max_inputs)
-    in.fail<ValueError>("inputs", fmt::format("{}", in.size()), fmt::format("1 to {} tensors", max_inputs), "wrong number of inputs");
+    in.fail<ValueError>("inputs", fmt::format("{}", in.size()), fmt::format("1 to {} tensors", max_inputs),
+                        "wrong number of inputs");
   for (int i = 0; i < in.size(); ++i)
     if (!present(in, i)) in.fail<ValueError>(input(i).c_str(), "undefined", "a tensor", "undefined tensor");
   const int d = resolve_dim(in, t.dim, in[0].shape.size());
@@ -41,18 +46,22 @@ void Cat::infer(const Ins& in, const Attrs& t, Outs& out) {
   shape[d] = 0;
   for (int i = 0; i < in.size(); ++i) {
     if (in[i].dtype != in[0].dtype)
-      in.fail<DTypeError>(input(i).c_str(), describe(in[i]), name(in[0].dtype), "inputs of different dtypes; use to()");
+      in.fail<DTypeError>(input(i).c_str(), describe(in[i]), name(in[0].dtype),
+                          "inputs of different dtypes; use to()");
     Dims same = in[i].shape;
     if (same.size() == shape.size()) same[d] = shape[d];
     if (!(same == shape))
-      in.fail<ShapeError>(input(i).c_str(), describe(in[i]), fmt::format("the shape of {} but for dimension {}", describe(in[0]), d),
+      in.fail<ShapeError>(input(i).c_str(), describe(in[i]),
+                          fmt::format("the shape of {} but for dimension {}", describe(in[0]), d),
                           "shapes differ");
     if (__builtin_add_overflow(shape[d], in[i].shape[d], &shape[d]))
       in.fail<ShapeError>(input(i).c_str(), describe(in[i]), "fewer than 2^63 elements", "size overflows");
   }
   bool fits = static_cast<int>(t.sizes.size()) == in.size();
   for (int i = 0; fits && i < in.size(); ++i) fits = t.sizes[static_cast<std::size_t>(i)] == in[i].shape[d];
-  if (!fits) in.fail<ValueError>("sizes", fmt::format("{} sizes", t.sizes.size()), "the inputs' sizes along dim; Attrs::of()", "wrong sizes");
+  if (!fits)
+    in.fail<ValueError>("sizes", fmt::format("{} sizes", t.sizes.size()),
+                        "the inputs' sizes along dim; Attrs::of()", "wrong sizes");
   out.add(in[0].dtype, shape);
 }
 
@@ -64,7 +73,8 @@ void Cat::run(const Ins& in, const View* out, const Attrs& t) {
     part.shape[d] = in[i].shape[d];
     if (part.shape[d] == 0) continue;
     kernels::copy(in[i], part);
-    part.data = part.as<char>() + part.shape[d] * part.strides[d] * static_cast<std::int64_t>(itemsize(part.dtype));
+    part.data =
+        part.as<char>() + part.shape[d] * part.strides[d] * static_cast<std::int64_t>(itemsize(part.dtype));
   }
 }
 
@@ -74,7 +84,8 @@ void Cat::vjp(Vjp& v, const Attrs& t) {
   for (int i = 0; i < v.n_in(); ++i) {
     const std::int64_t size = t.sizes[static_cast<std::size_t>(i)];
     // Inputs from 63 on share the last bit of the mask, so their edges are looked at too.
-    if (v.needs(i < 63 ? i : 63) && v.node().edges()[i].node) v.set(i, slice(g, static_cast<int>(t.dim), at, at + size));
+    if (v.needs(i < 63 ? i : 63) && v.node().edges()[i].node)
+      v.set(i, slice(g, static_cast<int>(t.dim), at, at + size));
     at += size;
   }
 }
@@ -110,11 +121,15 @@ void Cat::samples(SampleList& s) {
 void Cat::errors(ErrorList& e) {
   const auto attrs = [](std::int64_t dim, std::vector<Tensor> in) { return Attrs::of(dim, in); };
   const Tensor a = zeros({2, 3}), b = zeros({2, 4});
-  e.add<ShapeError>({a, b}, attrs(0, {a, b}), "cat: shapes differ: input 1 is f32[2,4], wanted the shape of f32[2,3] but for dimension 0",
-                    "ShapeError");
+  e.add<ShapeError>(
+      {a, b}, attrs(0, {a, b}),
+      "cat: shapes differ: input 1 is f32[2,4], wanted the shape of f32[2,3] but for dimension 0",
+      "ShapeError");
   e.add<ShapeError>({a, zeros({3})}, attrs(0, {a, zeros({3})}), "shapes differ", "ShapeError");
-  e.add<DTypeError>({a, zeros({2, 3}, DType::f64)}, attrs(0, {a, a}), "cat: inputs of different dtypes", "DTypeError");
-  e.add<IndexError>({a, a}, attrs(2, {a, a}), "cat: dimension out of range: dim is 2, wanted -2 to 1", "IndexError");
+  e.add<DTypeError>({a, zeros({2, 3}, DType::f64)}, attrs(0, {a, a}), "cat: inputs of different dtypes",
+                    "DTypeError");
+  e.add<IndexError>({a, a}, attrs(2, {a, a}), "cat: dimension out of range: dim is 2, wanted -2 to 1",
+                    "IndexError");
   e.add<IndexError>({a, a}, attrs(INT64_MIN, {a, a}), "out of range", "IndexError");
   e.add<IndexError>({zeros({}), zeros({})}, attrs(0, {zeros({}), zeros({})}), "0-d", "IndexError");
   e.add<ValueError>({a, Tensor()}, attrs(0, {a, a}), "cat: undefined tensor: input 1", "ValueError");
@@ -125,12 +140,14 @@ void Cat::errors(ErrorList& e) {
 Tensor Stack::compose(const Tensor* in, int n, const Attrs& t, Loc loc) {
   const Ins ins{row.name, loc, n, nullptr, 0};
   if (n < 1 || n > max_inputs)
-    ins.fail<ValueError>("inputs", fmt::format("{}", n), fmt::format("1 to {} tensors", max_inputs), "wrong number of inputs");
+    ins.fail<ValueError>("inputs", fmt::format("{}", n), fmt::format("1 to {} tensors", max_inputs),
+                         "wrong number of inputs");
   std::vector<Tensor> parts;
   for (int i = 0; i < n; ++i) {
     if (!in[i].defined()) ins.fail<ValueError>(input(i).c_str(), "undefined", "a tensor", "undefined tensor");
     if (in[i].dtype() != in[0].dtype())
-      ins.fail<DTypeError>(input(i).c_str(), in[i].describe(), name(in[0].dtype()), "inputs of different dtypes; use to()");
+      ins.fail<DTypeError>(input(i).c_str(), in[i].describe(), name(in[0].dtype()),
+                           "inputs of different dtypes; use to()");
     if (!(in[i].shape() == in[0].shape()))
       ins.fail<ShapeError>(input(i).c_str(), in[i].describe(), in[0].describe(), "shapes differ");
   }
@@ -161,9 +178,11 @@ void Stack::samples(SampleList& s) {
 
 void Stack::errors(ErrorList& e) {
   const Tensor a = zeros({2, 3});
-  e.add<ShapeError>({a, zeros({2, 4})}, "stack: shapes differ: input 1 is f32[2,4], wanted f32[2,3]", "ShapeError");
+  e.add<ShapeError>({a, zeros({2, 4})}, "stack: shapes differ: input 1 is f32[2,4], wanted f32[2,3]",
+                    "ShapeError");
   e.add<DTypeError>({a, zeros({2, 3}, DType::f64)}, "stack: inputs of different dtypes", "DTypeError");
-  e.add<IndexError>({a, a}, Attrs{3}, "stack: dimension out of range: dim is 3, wanted -3 to 2", "IndexError");
+  e.add<IndexError>({a, a}, Attrs{3}, "stack: dimension out of range: dim is 3, wanted -3 to 2",
+                    "IndexError");
   e.add<IndexError>({a, a}, Attrs{INT64_MIN}, "out of range", "IndexError");
   e.add<ValueError>({a, Tensor()}, "stack: undefined tensor: input 1", "ValueError");
   e.add<ValueError>(std::vector<Tensor>{}, "stack: wrong number of inputs", "ValueError");

@@ -1,5 +1,5 @@
-// view, reshape, reshape_copy, flatten: the same elements in another shape. Depends on functions.hpp, kernels/copy, fmt.
-// Invariant: reshape records exactly one node, a view where strides allow it, else a copy.
+// view, reshape, reshape_copy, flatten: the same elements in another shape. Depends on functions.hpp,
+// kernels/copy, fmt. Invariant: reshape records exactly one node, a view where strides allow it, else a copy.
 #include <thalweg/ops/structured/shape.hpp>
 
 #include <fmt/format.h>
@@ -15,7 +15,8 @@ Dims resolve_shape(const Ins& in, const Dims& wanted) {
   int open = -1;
   std::int64_t known = 1, nonzero = 1;
   const auto refuse = [&](const char* what) {
-    in.fail<ShapeError>("shape", to_string(wanted), fmt::format("a shape of the elements of {}", describe(in[0])), what);
+    in.fail<ShapeError>("shape", to_string(wanted),
+                        fmt::format("a shape of the elements of {}", describe(in[0])), what);
   };
   for (int d = 0; d < shape.size(); ++d) {
     if (shape[d] == -1 && open >= 0) refuse("more than one size is -1");
@@ -24,8 +25,10 @@ Dims resolve_shape(const Ins& in, const Dims& wanted) {
       open = d;
       continue;
     }
-    if (shape[d] == 0) known = 0;
-    else if (__builtin_mul_overflow(nonzero, shape[d], &nonzero)) refuse("size overflows");
+    if (shape[d] == 0)
+      known = 0;
+    else if (__builtin_mul_overflow(nonzero, shape[d], &nonzero))
+      refuse("size overflows");
   }
   known *= nonzero;
   const std::int64_t n = numel(in[0]);
@@ -76,15 +79,18 @@ Tensor in_shape(const Tensor& x, const Dims& shape) {
 ViewSpec ViewAs::view(const Ins& in, const Attrs& t) {
   ViewSpec spec{0, resolve_shape(in, t.shape), {}};
   if (!view_strides(in[0].shape, in[0].strides, spec.shape, spec.strides))
-    in.fail<ShapeError>("x", fmt::format("{} with strides {}", describe(in[0]), to_string(in[0].strides)),
-                        fmt::format("elements laid out so that {} needs no copy; reshape() copies", to_string(spec.shape)),
-                        "strides do not allow a view");
+    in.fail<ShapeError>(
+        "x", fmt::format("{} with strides {}", describe(in[0]), to_string(in[0].strides)),
+        fmt::format("elements laid out so that {} needs no copy; reshape() copies", to_string(spec.shape)),
+        "strides do not allow a view");
   return spec;
 }
 
 void ViewAs::vjp(Vjp& v, const Attrs&) { v.set(0, reshape(v.g(), v.in_meta(0).shape)); }
 
-References ViewAs::reference(const std::vector<Tensor>& in, const Attrs& t) { return Reshape::reference(in, t); }
+References ViewAs::reference(const std::vector<Tensor>& in, const Attrs& t) {
+  return Reshape::reference(in, t);
+}
 
 void ViewAs::samples(SampleList& s) {
   s.add({s.normal({3, 4})}, Attrs{{2, 6}});
@@ -98,7 +104,8 @@ void ViewAs::samples(SampleList& s) {
 void ViewAs::errors(ErrorList& e) {
   Reshape::errors(e);
   const Tensor x = zeros({4, 3});
-  e.add<ShapeError>({alias(x, 0, {3, 4}, {1, 3})}, Attrs{{12}}, "view: strides do not allow a view: x is f32[3,4]", "ShapeError");
+  e.add<ShapeError>({alias(x, 0, {3, 4}, {1, 3})}, Attrs{{12}},
+                    "view: strides do not allow a view: x is f32[3,4]", "ShapeError");
 }
 
 // ---- reshape_copy ----
@@ -117,7 +124,9 @@ void ReshapeCopy::run(const Ins& in, const View* out, const Attrs&) {
 
 void ReshapeCopy::vjp(Vjp& v, const Attrs&) { v.set(0, reshape(v.g(), v.in_meta(0).shape)); }
 
-References ReshapeCopy::reference(const std::vector<Tensor>& in, const Attrs& t) { return Reshape::reference(in, t); }
+References ReshapeCopy::reference(const std::vector<Tensor>& in, const Attrs& t) {
+  return Reshape::reference(in, t);
+}
 
 void ReshapeCopy::samples(SampleList& s) { ViewAs::samples(s); }
 void ReshapeCopy::errors(ErrorList& e) { Reshape::errors(e); }
@@ -157,8 +166,10 @@ void Reshape::samples(SampleList& s) { ViewAs::samples(s); }
 
 void Reshape::errors(ErrorList& e) {
   const Tensor x = zeros({2, 3});
-  e.add<ShapeError>({x}, Attrs{{4, 2}}, ": another number of elements: shape is [4,2], wanted a shape of the elements of f32[2,3]",
-                    "ShapeError");
+  e.add<ShapeError>(
+      {x}, Attrs{{4, 2}},
+      ": another number of elements: shape is [4,2], wanted a shape of the elements of f32[2,3]",
+      "ShapeError");
   e.add<ShapeError>({x}, Attrs{{-1, 4}}, "does not divide", "ShapeError");
   e.add<ShapeError>({x}, Attrs{{-1, -1}}, "more than one", "ShapeError");
   e.add<ShapeError>({x}, Attrs{{-2, 3}}, "negative size", "ShapeError");
@@ -176,11 +187,13 @@ Tensor Flatten::compose(const Tensor* in, int n, const Attrs& t, Loc loc) {
   const int start = resolve_dim(ins, t.start, rank ? rank : 1, "start");
   const int end = resolve_dim(ins, t.end, rank ? rank : 1, "end");
   if (start > end)
-    ins.fail<ValueError>("end", fmt::format("{}", t.end), fmt::format("a dimension from start = {} on", t.start), "end before start");
+    ins.fail<ValueError>("end", fmt::format("{}", t.end),
+                         fmt::format("a dimension from start = {} on", t.start), "end before start");
   Dims shape;
   for (int d = 0; d < (rank ? rank : 1); ++d) {
     const std::int64_t size = rank ? x.shape[d] : 1;
-    if (d <= start || d > end) shape.push_back(size);
+    if (d <= start || d > end)
+      shape.push_back(size);
     else if (__builtin_mul_overflow(shape.back(), size, &shape.back()))  // only beside a size of 0
       ins.fail<ShapeError>("x", describe(x), "sizes whose product is below 2^63", "size overflows");
   }
@@ -215,7 +228,8 @@ void Flatten::samples(SampleList& s) {
 
 void Flatten::errors(ErrorList& e) {
   const Tensor x = zeros({2, 3});
-  e.add<IndexError>({x}, Attrs{2, -1}, "flatten: dimension out of range: start is 2, wanted -2 to 1", "IndexError");
+  e.add<IndexError>({x}, Attrs{2, -1}, "flatten: dimension out of range: start is 2, wanted -2 to 1",
+                    "IndexError");
   e.add<IndexError>({x}, Attrs{0, INT64_MIN}, "out of range", "IndexError");
   e.add<ValueError>({x}, Attrs{1, 0}, "flatten: end before start: end is 0", "ValueError");
   e.add<ValueError>({Tensor()}, "undefined tensor", "ValueError");

@@ -25,7 +25,9 @@ namespace {
 /// Checks the dimension and the step, and returns the dimension.
 int checked_dim(const Ins& in, const Slice::Attrs& t, int rank) {
   const int d = resolve_dim(in, t.dim, rank);
-  if (t.step < 1) in.fail<ValueError>("step", fmt::format("{}", t.step), "1 or more", "step must be positive; flip() reverses");
+  if (t.step < 1)
+    in.fail<ValueError>("step", fmt::format("{}", t.step), "1 or more",
+                        "step must be positive; flip() reverses");
   return d;
 }
 
@@ -38,7 +40,9 @@ ViewSpec part(const Dims& shape, const Dims& strides, int d, const Slice::Attrs&
   return spec;
 }
 
-Tensor slice(const Tensor& x, const Slice::Attrs& t) { return thalweg::slice(x, static_cast<int>(t.dim), t.start, t.end, t.step); }
+Tensor slice(const Tensor& x, const Slice::Attrs& t) {
+  return thalweg::slice(x, static_cast<int>(t.dim), t.start, t.end, t.step);
+}
 
 }  // namespace
 
@@ -79,7 +83,8 @@ void Slice::samples(SampleList& s) {
 
 void Slice::errors(ErrorList& e) {
   const Tensor x = zeros({2, 3});
-  e.add<IndexError>({x}, Attrs{2, 0, 1}, "slice: dimension out of range: dim is 2, wanted -2 to 1", "IndexError");
+  e.add<IndexError>({x}, Attrs{2, 0, 1}, "slice: dimension out of range: dim is 2, wanted -2 to 1",
+                    "IndexError");
   e.add<IndexError>({x}, Attrs{INT64_MIN, 0, 1}, "out of range", "IndexError");
   e.add<IndexError>({zeros({})}, Attrs{0, 0, 1}, "0-d", "IndexError");
   e.add<ValueError>({x}, Attrs{0, 0, 2, 0}, "slice: step must be positive", "ValueError");
@@ -95,18 +100,21 @@ void SliceBackward::infer(const Ins& in, const Attrs& t, Outs& out) {
   std::int64_t bytes = static_cast<std::int64_t>(itemsize(in[0].dtype));
   for (std::int64_t n : t.shape)
     if (n < 0 || (n != 0 && __builtin_mul_overflow(bytes, n, &bytes)))
-      in.fail<ShapeError>("shape", to_string(t.shape), "sizes of 0 or more and fewer than 2^63 bytes", "no such shape");
+      in.fail<ShapeError>("shape", to_string(t.shape), "sizes of 0 or more and fewer than 2^63 bytes",
+                          "no such shape");
   Dims wanted = t.shape;
   wanted[d] = slice_range(wanted[d], t.slice).count;
   if (!(in[0].shape == wanted))
-    in.fail<ShapeError>("g", describe(in[0]), describe(in[0].dtype, wanted), "not the shape of that slice of " + to_string(t.shape));
+    in.fail<ShapeError>("g", describe(in[0]), describe(in[0].dtype, wanted),
+                        "not the shape of that slice of " + to_string(t.shape));
   out.add(in[0].dtype, t.shape);
 }
 
 void SliceBackward::run(const Ins& in, const View* out, const Attrs& t) {
   kernels::fill(out[0], 0);
   const int rank = out[0].shape.size();
-  const ViewSpec p = part(out[0].shape, out[0].strides, static_cast<int>(t.slice.dim < 0 ? t.slice.dim + rank : t.slice.dim), t.slice);
+  const ViewSpec p = part(out[0].shape, out[0].strides,
+                          static_cast<int>(t.slice.dim < 0 ? t.slice.dim + rank : t.slice.dim), t.slice);
   if (numel(p.shape) == 0) return;
   char* first = out[0].as<char>() + p.offset * static_cast<std::int64_t>(itemsize(out[0].dtype));
   kernels::copy(in[0], {first, out[0].dtype, p.shape, p.strides});
@@ -117,7 +125,8 @@ void SliceBackward::vjp(Vjp& v, const Attrs& t) { v.set(0, slice(v.g(), t.slice)
 References SliceBackward::reference(const std::vector<Tensor>& in, const Attrs& t) {
   const int rank = t.shape.size(), d = static_cast<int>((t.slice.dim + rank) % rank);
   const std::int64_t size = t.shape[d];
-  const std::int64_t first = t.slice.start < 0 ? std::max<std::int64_t>(t.slice.start + size, 0) : t.slice.start;
+  const std::int64_t first =
+      t.slice.start < 0 ? std::max<std::int64_t>(t.slice.start + size, 0) : t.slice.start;
   Tensor y = zeros(t.shape, DType::f64);
   for_each_index(in[0].shape(), [&](const Dims& index) {
     Dims to = index;
@@ -136,7 +145,8 @@ void SliceBackward::samples(SampleList& s) {
 
 void SliceBackward::errors(ErrorList& e) {
   const Tensor g = zeros({2, 3});
-  e.add<ShapeError>({g}, Attrs{{5, 3}, {0, 1, 4}}, "slice_backward: not the shape of that slice of [5,3]: g is f32[2,3], wanted f32[3,3]",
+  e.add<ShapeError>({g}, Attrs{{5, 3}, {0, 1, 4}},
+                    "slice_backward: not the shape of that slice of [5,3]: g is f32[2,3], wanted f32[3,3]",
                     "ShapeError");
   e.add<ShapeError>({g}, Attrs{{-5, 3}, {0, 1, 4}}, "no such shape", "ShapeError");
   e.add<ShapeError>({g}, Attrs{{INT64_MAX, 3}, {0, 0, 2}}, "no such shape", "ShapeError");
@@ -152,9 +162,10 @@ ViewSpec Select::view(const Ins& in, const Attrs& t) {
   const std::int64_t size = in[0].shape[d];
   const std::int64_t i = t.index < 0 ? t.index + size : t.index;
   if (i < 0 || i >= size)
-    in.fail<IndexError>("index", fmt::format("{}", t.index),
-                        size == 0 ? std::string("none: the dimension is empty") : fmt::format("{} to {}", -size, size - 1),
-                        "index out of range");
+    in.fail<IndexError>(
+        "index", fmt::format("{}", t.index),
+        size == 0 ? std::string("none: the dimension is empty") : fmt::format("{} to {}", -size, size - 1),
+        "index out of range");
   ViewSpec spec{i * in[0].strides[d], in[0].shape, in[0].strides};
   spec.shape.erase(d);
   spec.strides.erase(d);
@@ -191,7 +202,8 @@ void Select::samples(SampleList& s) {
 
 void Select::errors(ErrorList& e) {
   const Tensor x = zeros({2, 3});
-  e.add<IndexError>({x}, Attrs{2, 0}, "select: dimension out of range: dim is 2, wanted -2 to 1", "IndexError");
+  e.add<IndexError>({x}, Attrs{2, 0}, "select: dimension out of range: dim is 2, wanted -2 to 1",
+                    "IndexError");
   e.add<IndexError>({x}, Attrs{1, 3}, "select: index out of range: index is 3, wanted -3 to 2", "IndexError");
   e.add<IndexError>({x}, Attrs{1, INT64_MIN}, "index out of range", "IndexError");
   e.add<IndexError>({zeros({0})}, Attrs{0, 0}, "the dimension is empty", "IndexError");

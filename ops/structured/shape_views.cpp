@@ -33,7 +33,8 @@ ViewSpec Expand::view(const Ins& in, const Attrs& t) {
     const std::int64_t own = d < lead ? 1 : from[d - lead];
     if (spec.shape[d] == -1 && d >= lead) spec.shape[d] = own;
     if (spec.shape[d] < 0 || (own != 1 && spec.shape[d] != own))
-      in.fail<ShapeError>("shape", to_string(t.shape), fmt::format("sizes that x repeats to; x is {}", describe(in[0])),
+      in.fail<ShapeError>("shape", to_string(t.shape),
+                          fmt::format("sizes that x repeats to; x is {}", describe(in[0])),
                           fmt::format("dimension {} cannot be repeated", d));
     if (d >= lead && spec.shape[d] == own) spec.strides[d] = in[0].strides[d - lead];
   }
@@ -75,7 +76,8 @@ void Expand::samples(SampleList& s) {
 
 void Expand::errors(ErrorList& e) {
   const Tensor x = zeros({2, 3});
-  e.add<ShapeError>({x}, Attrs{{4, 3}}, "expand: dimension 0 cannot be repeated: shape is [4,3]", "ShapeError");
+  e.add<ShapeError>({x}, Attrs{{4, 3}}, "expand: dimension 0 cannot be repeated: shape is [4,3]",
+                    "ShapeError");
   e.add<ShapeError>({x}, Attrs{{3}}, "expand: fewer dimensions than f32[2,3]", "ShapeError");
   e.add<ShapeError>({x}, Attrs{{-1, 2, 3}}, "cannot be repeated", "ShapeError");
   e.add<ShapeError>({x}, Attrs{{INT64_MIN, 3}}, "cannot be repeated", "ShapeError");
@@ -101,7 +103,8 @@ void Squeeze::vjp(Vjp& v, const Attrs&) { v.set(0, reshape(v.g(), v.in_meta(0).s
 References Squeeze::reference(const std::vector<Tensor>& in, const Attrs& t) {
   Dims shape;
   for (int d = 0; d < in[0].dim(); ++d)
-    if (in[0].shape()[d] != 1 || !resolved(t.dims, in[0].dim()).contains(d)) shape.push_back(in[0].shape()[d]);
+    if (in[0].shape()[d] != 1 || !resolved(t.dims, in[0].dim()).contains(d))
+      shape.push_back(in[0].shape()[d]);
   return {in_shape(in[0], shape)};
 }
 
@@ -115,7 +118,8 @@ void Squeeze::samples(SampleList& s) {
 }
 
 void Squeeze::errors(ErrorList& e) {
-  e.add<IndexError>({zeros({1, 3})}, Attrs{{2}}, "squeeze: dimension out of range: dims is 2, wanted -2 to 1", "IndexError");
+  e.add<IndexError>({zeros({1, 3})}, Attrs{{2}}, "squeeze: dimension out of range: dims is 2, wanted -2 to 1",
+                    "IndexError");
   e.add<IndexError>({zeros({1, 3})}, Attrs{{INT64_MIN}}, "out of range", "IndexError");
   e.add<ValueError>({zeros({1, 3})}, Attrs{{0, -2}}, "twice", "ValueError");
   e.add<ValueError>({Tensor()}, "undefined tensor", "ValueError");
@@ -126,7 +130,8 @@ ViewSpec Unsqueeze::view(const Ins& in, const Attrs& t) {
   const int d = resolve_dim(in, t.dim, rank + 1);
   ViewSpec spec{0, in[0].shape, in[0].strides};
   if (rank == max_dims)
-    in.fail<ShapeError>("x", describe(in[0]), fmt::format("at most {} dimensions", max_dims - 1), "no room for a dimension");
+    in.fail<ShapeError>("x", describe(in[0]), fmt::format("at most {} dimensions", max_dims - 1),
+                        "no room for a dimension");
   spec.shape.insert(d, 1);
   spec.strides.insert(d, 1);
   return spec;
@@ -149,7 +154,8 @@ void Unsqueeze::samples(SampleList& s) {
 }
 
 void Unsqueeze::errors(ErrorList& e) {
-  e.add<IndexError>({zeros({2, 3})}, Attrs{3}, "unsqueeze: dimension out of range: dim is 3, wanted -3 to 2", "IndexError");
+  e.add<IndexError>({zeros({2, 3})}, Attrs{3}, "unsqueeze: dimension out of range: dim is 3, wanted -3 to 2",
+                    "IndexError");
   e.add<IndexError>({zeros({2, 3})}, Attrs{INT64_MIN}, "out of range", "IndexError");
   e.add<ShapeError>({zeros({1, 1, 1, 1, 1, 1, 1, 1})}, Attrs{0}, "unsqueeze: no room", "ShapeError");
   e.add<ValueError>({Tensor()}, "undefined tensor", "ValueError");
@@ -192,7 +198,8 @@ void Transpose::samples(SampleList& s) {
 }
 
 void Transpose::errors(ErrorList& e) {
-  e.add<IndexError>({zeros({2, 3})}, Attrs{0, 2}, "transpose: dimension out of range: dim1 is 2, wanted -2 to 1", "IndexError");
+  e.add<IndexError>({zeros({2, 3})}, Attrs{0, 2},
+                    "transpose: dimension out of range: dim1 is 2, wanted -2 to 1", "IndexError");
   e.add<IndexError>({zeros({2, 3})}, Attrs{INT64_MIN, 0}, "out of range", "IndexError");
   e.add<IndexError>({zeros({})}, Attrs{0, 0}, "0-d", "IndexError");
   e.add<ValueError>({Tensor()}, "undefined tensor", "ValueError");
@@ -201,13 +208,15 @@ void Transpose::errors(ErrorList& e) {
 ViewSpec Permute::view(const Ins& in, const Attrs& t) {
   const int rank = in[0].shape.size();
   if (t.order.size() != rank)
-    in.fail<ShapeError>("order", to_string(t.order), fmt::format("each of the {} dimensions of {} once", rank, describe(in[0])),
+    in.fail<ShapeError>("order", to_string(t.order),
+                        fmt::format("each of the {} dimensions of {} once", rank, describe(in[0])),
                         "wrong number of dimensions");
   ViewSpec spec;
   bool used[max_dims] = {};
   for (std::int64_t d : t.order) {
     const int r = resolve_dim(in, d, rank, "order");
-    if (used[r]) in.fail<ValueError>("order", to_string(t.order), "each dimension once", "a dimension is named twice");
+    if (used[r])
+      in.fail<ValueError>("order", to_string(t.order), "each dimension once", "a dimension is named twice");
     used[r] = true;
     spec.shape.push_back(in[0].shape[r]);
     spec.strides.push_back(in[0].strides[r]);
@@ -246,7 +255,8 @@ void Permute::samples(SampleList& s) {
 void Permute::errors(ErrorList& e) {
   const Tensor x = zeros({2, 3, 4});
   e.add<ShapeError>({x}, Attrs{{0, 1}}, "permute: wrong number of dimensions: order is [0,1]", "ShapeError");
-  e.add<IndexError>({x}, Attrs{{0, 1, 3}}, "permute: dimension out of range: order is 3, wanted -3 to 2", "IndexError");
+  e.add<IndexError>({x}, Attrs{{0, 1, 3}}, "permute: dimension out of range: order is 3, wanted -3 to 2",
+                    "IndexError");
   e.add<IndexError>({x}, Attrs{{0, 1, INT64_MIN}}, "out of range", "IndexError");
   e.add<ValueError>({x}, Attrs{{0, 1, -2}}, "twice", "ValueError");
   e.add<ValueError>({Tensor()}, "undefined tensor", "ValueError");

@@ -1,5 +1,6 @@
-// Views and copies: who shares memory, how many nodes are recorded, what comes out where strides get in the way. Values,
-// derivatives and bad arguments of each op are certified from its own samples; here stands what no sample can say.
+// Views and copies: who shares memory, how many nodes are recorded, what comes out where strides get in the
+// way. Values, derivatives and bad arguments of each op are certified from its own samples; here stands what
+// no sample can say.
 #include <doctest/doctest.h>
 
 #include <string>
@@ -11,7 +12,9 @@ using namespace thalweg;
 
 namespace {
 
-Tensor counted(const Dims& shape) { return arange(0, static_cast<double>(numel(shape)), 1, DType::f64).reshape(shape); }
+Tensor counted(const Dims& shape) {
+  return arange(0, static_cast<double>(numel(shape)), 1, DType::f64).reshape(shape);
+}
 
 std::vector<double> values(const Tensor& t) {
   std::vector<double> v;
@@ -21,7 +24,8 @@ std::vector<double> values(const Tensor& t) {
 
 bool shares(const Tensor& a, const Tensor& b) { return a.get()->storage == b.get()->storage; }
 
-/// Whether any strides at all show (shape, strides) as `wanted`: each dimension's stride is forced by its second element.
+/// Whether any strides at all show (shape, strides) as `wanted`: each dimension's stride is forced by its
+/// second element.
 bool view_exists(const Dims& shape, const Dims& strides, const Dims& wanted) {
   std::vector<std::int64_t> offsets;
   for_each_index(shape, [&](const Dims& i) {
@@ -51,17 +55,20 @@ std::string text_of(F f) {
   return "no error";
 }
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 }  // namespace
 
 TEST_CASE("views share memory, copies do not") {
   Tensor x = counted({3, 4});
-  for (const Tensor& y : {view(x, {12}), reshape(x, {2, 6}), transpose(x, 0, 1), permute(x, {1, 0}), expand(x, {2, 3, 4}),
-                          unsqueeze(x, 1), squeeze(x), slice(x, 0, 1), select(x, 1, 2), flatten(x), contiguous(x)})
+  for (const Tensor& y :
+       {view(x, {12}), reshape(x, {2, 6}), transpose(x, 0, 1), permute(x, {1, 0}), expand(x, {2, 3, 4}),
+        unsqueeze(x, 1), squeeze(x), slice(x, 0, 1), select(x, 1, 2), flatten(x), contiguous(x)})
     CHECK(shares(x, y));
-  for (const Tensor& y : {clone(x), contiguous(x.t()), x.t().reshape({12}), flip(x), pad(x, {0, 0}, {0, 0}), cat({x}),
-                          cast(x, DType::f32)})
+  for (const Tensor& y : {clone(x), contiguous(x.t()), x.t().reshape({12}), flip(x), pad(x, {0, 0}, {0, 0}),
+                          cat({x}), cast(x, DType::f32)})
     CHECK_FALSE(shares(x, y));
   CHECK(cast(x, DType::f64).get() == x.get());
   const Tensor row = select(x, 0, 1);
@@ -71,9 +78,16 @@ TEST_CASE("views share memory, copies do not") {
 
 TEST_CASE("reshape is a view exactly where one exists, and right in any case") {
   const Tensor base = counted({2, 3, 4, 2});
-  const std::vector<Tensor> layouts = {base, permute(base, {3, 0, 1, 2}), transpose(base, 1, 2), slice(base, 2, 0, 2),
-                                       slice(base, 1, 0, 3, 2), slice(base, 0, 1), expand(select(base, 1, 0), {3, 2, 4, 2}),
-                                       unsqueeze(transpose(base, 0, 1), 2), select(base, 3, 1), slice(base, 3, 1, 2)};
+  const std::vector<Tensor> layouts = {base,
+                                       permute(base, {3, 0, 1, 2}),
+                                       transpose(base, 1, 2),
+                                       slice(base, 2, 0, 2),
+                                       slice(base, 1, 0, 3, 2),
+                                       slice(base, 0, 1),
+                                       expand(select(base, 1, 0), {3, 2, 4, 2}),
+                                       unsqueeze(transpose(base, 0, 1), 2),
+                                       select(base, 3, 1),
+                                       slice(base, 3, 1, 2)};
   int views = 0, copies = 0;
   for (const Tensor& x : layouts) {
     const std::int64_t n = x.numel();
@@ -85,8 +99,10 @@ TEST_CASE("reshape is a view exactly where one exists, and right in any case") {
         REQUIRE(values(y) == values(x));
         const bool possible = view_exists(x.shape(), x.strides(), wanted);
         REQUIRE(shares(x, y) == possible);
-        if (possible) REQUIRE(values(view(x, wanted)) == values(x));
-        else REQUIRE_THROWS_AS(view(x, wanted), ShapeError);
+        if (possible)
+          REQUIRE(values(view(x, wanted)) == values(x));
+        else
+          REQUIRE_THROWS_AS(view(x, wanted), ShapeError);
         ++(possible ? views : copies);
       }
   }
@@ -112,9 +128,12 @@ TEST_CASE("slice takes what Python takes") {
     for (std::int64_t start = -7; start <= 7; ++start)
       for (std::int64_t end = -7; end <= 7; ++end)
         for (std::int64_t step : {1, 2, 3, 9}) {
-          const auto place = [&](std::int64_t p) { return std::min(std::max<std::int64_t>(p < 0 ? p + size : p, 0), size); };
+          const auto place = [&](std::int64_t p) {
+            return std::min(std::max<std::int64_t>(p < 0 ? p + size : p, 0), size);
+          };
           std::vector<double> expected;
-          for (std::int64_t i = place(start); i < place(end); i += step) expected.push_back(static_cast<double>(i));
+          for (std::int64_t i = place(start); i < place(end); i += step)
+            expected.push_back(static_cast<double>(i));
           REQUIRE(values(slice(x, 0, start, end, step)) == expected);
         }
   }
@@ -134,7 +153,10 @@ TEST_CASE("split and chunk cut without gaps, and their gradients join again") {
   CHECK(chunk(x, 3, -1).size() == 3);
   CHECK(chunk(x, 3, -1)[2].shape() == Dims{2, 1});
   CHECK(chunk(x, 9, 0).size() == 2);
-  CHECK(contains(text_of<ShapeError>([&] { split(x, {3, 3}, 1); }), "split: the parts do not make up the dimension: sizes is [3,3]"));
+  CHECK(contains(text_of<ShapeError>([&] {
+                   split(x, {3, 3}, 1);
+                 }),
+                 "split: the parts do not make up the dimension: sizes is [3,3]"));
   CHECK_THROWS_AS(split(x, {8, -1}, 1), ShapeError);
   CHECK_THROWS_AS(split(x, {INT64_MAX, INT64_MAX, 9}, 1), ShapeError);
   CHECK_THROWS_AS(chunk(x, 0), ShapeError);
@@ -179,8 +201,12 @@ TEST_CASE("an error names the line it was called on") {
   CHECK(contains(text, "test_shape.cpp:" + std::to_string(line)));
   CHECK(contains(text, "reshape: another number of elements: shape is [4]"));
   CHECK(contains(text_of<ShapeError>([&] { x.reshape({4}); }), "test_shape.cpp:" + std::to_string(__LINE__)));
-  CHECK(contains(text_of<IndexError>([&] { select(x, 1, 3); }), "test_shape.cpp:" + std::to_string(__LINE__)));
-  CHECK(contains(text_of<ShapeError>([&] { cat({x, x.t()}); }), "test_shape.cpp:" + std::to_string(__LINE__)));
+  CHECK(
+      contains(text_of<IndexError>([&] { select(x, 1, 3); }), "test_shape.cpp:" + std::to_string(__LINE__)));
+  CHECK(contains(text_of<ShapeError>([&] {
+                   cat({x, x.t()});
+                 }),
+                 "test_shape.cpp:" + std::to_string(__LINE__)));
   CHECK(contains(text_of<ValueError>([&] { contiguous(Tensor()); }), "undefined tensor"));
 }
 

@@ -19,7 +19,9 @@ std::string text_of(const std::function<void()>& f) {
   return "no GraphError";
 }
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 }  // namespace
 
