@@ -1,5 +1,6 @@
 // Planted faults for the mutation score: the harness switches one on and some axis must turn red.
-// Depends on the standard library only. Invariant: with Fault::none, one relaxed load per kernel call is all it costs.
+// Depends on the standard library only. Invariant: with Fault::none, one relaxed load per kernel call is all
+// it costs.
 #pragma once
 
 #include <atomic>

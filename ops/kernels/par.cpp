@@ -122,8 +122,10 @@ namespace detail {
 void run_chunks(std::int64_t n, std::int64_t grain, ChunkFn fn, void* context) {
   const std::int64_t count = (n + grain - 1) / grain;
   const int threads = num_threads();
-  const bool meet = rendezvous_scopes.load(std::memory_order_relaxed) > 0 && !record.nested && count >= threads;
-  Section section{fn, context, n, grain, next_section.fetch_add(1, std::memory_order_relaxed), meet ? threads : 0};
+  const bool meet =
+      rendezvous_scopes.load(std::memory_order_relaxed) > 0 && !record.nested && count >= threads;
+  Section section{
+      fn, context, n, grain, next_section.fetch_add(1, std::memory_order_relaxed), meet ? threads : 0};
   // A nested section must not make this thread count itself twice in the outer one.
   struct Restore {
     std::uint64_t outer;

@@ -1,6 +1,7 @@
-// par: the only door to threads. Splits work into chunks whose boundaries depend on sizes alone, so that no result
-// depends on how many threads there are. TBB is hidden in par.cpp; depends on the standard library only.
-// Invariant: an exception from a chunk reaches the caller; chunks and tasks run with the default floating-point settings.
+// par: the only door to threads. Splits work into chunks whose boundaries depend on sizes alone, so that no
+// result depends on how many threads there are. TBB is hidden in par.cpp; depends on the standard library
+// only. Invariant: an exception from a chunk reaches the caller; chunks and tasks run with the default
+// floating-point settings.
 #pragma once
 
 #include <atomic>
@@ -13,8 +14,9 @@
 
 namespace thalweg::par {
 
-/// Bounds every parallel section that starts later to `n` threads, the caller included; more threads than cores are
-/// really started. Throws ValueError unless 1 <= n <= 256. Not to be called inside a parallel section.
+/// Bounds every parallel section that starts later to `n` threads, the caller included; more threads than
+/// cores are really started. Throws ValueError unless 1 <= n <= 256. Not to be called inside a parallel
+/// section.
 void set_num_threads(int n);
 
 /// The bound; at start the number of cores this process may use.
@@ -23,8 +25,9 @@ int num_threads() noexcept;
 /// How many distinct threads ran a chunk of this thread's last parallel section; 1 when it ran serially.
 int last_distinct_threads() noexcept;
 
-/// For tests: in the scope, each section of at least num_threads() chunks makes its threads wait for one another at
-/// their first chunk (two seconds at most), so that all of them really take part, however short the work.
+/// For tests: in the scope, each section of at least num_threads() chunks makes its threads wait for one
+/// another at their first chunk (two seconds at most), so that all of them really take part, however short
+/// the work.
 class Rendezvous {
  public:
   Rendezvous() noexcept;
@@ -33,8 +36,8 @@ class Rendezvous {
   ~Rendezvous();
 };
 
-/// Sets rounding to nearest with denormals kept for the scope, whatever the calling thread had chosen. A read of the
-/// control word is all it costs where nothing had been changed.
+/// Sets rounding to nearest with denormals kept for the scope, whatever the calling thread had chosen. A read
+/// of the control word is all it costs where nothing had been changed.
 class FloatEnvironment {
  public:
   FloatEnvironment() noexcept : saved_(__builtin_ia32_stmxcsr()) {
@@ -111,8 +114,8 @@ class JobOf final : public Job {
 void enqueue(std::shared_ptr<Job> job);
 }  // namespace detail
 
-/// Calls f(begin, end) for the chunks of exactly `grain` (the last may be shorter) that cover [0, n), in parallel and in
-/// no order. Serial, as one call f(0, n), when n <= grain; nothing at all when n <= 0.
+/// Calls f(begin, end) for the chunks of exactly `grain` (the last may be shorter) that cover [0, n), in
+/// parallel and in no order. Serial, as one call f(0, n), when n <= grain; nothing at all when n <= 0.
 template <class F>
 void chunks(std::int64_t n, std::int64_t grain, F&& f) {
   if (n <= grain) {

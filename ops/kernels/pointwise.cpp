@@ -1,5 +1,6 @@
-// The pointwise driver: walks any layout and dtype with contiguous kernels. Depends on base, par and the row conversions.
-// Invariant: a block is read whole before it is written, so that the destination may be one of the sources.
+// The pointwise driver: walks any layout and dtype with contiguous kernels. Depends on base, par and the row
+// conversions. Invariant: a block is read whole before it is written, so that the destination may be one of
+// the sources.
 #include <thalweg/ops/kernels/pointwise.hpp>
 
 #include <algorithm>
@@ -14,8 +15,8 @@ namespace {
 
 constexpr int max_sources = 5;
 constexpr int max_operands = max_sources + 1;  // the destination is operand 0
-constexpr std::int64_t block = 512;            // elements gathered at a time: six buffers stay in the first cache
-constexpr std::int64_t grain = 32768;          // elements of one parallel chunk; part of the determinism contract
+constexpr std::int64_t block = 512;    // elements gathered at a time: six buffers stay in the first cache
+constexpr std::int64_t grain = 32768;  // elements of one parallel chunk; part of the determinism contract
 
 struct Operand {
   char* data = nullptr;
@@ -68,7 +69,9 @@ void advance(const Walk& w, Cursor& c, std::int64_t n) noexcept {
   }
 }
 
-std::int64_t row_left(const Walk& w, const Cursor& c) noexcept { return w.shape[w.rank - 1] - c.at[w.rank - 1]; }
+std::int64_t row_left(const Walk& w, const Cursor& c) noexcept {
+  return w.shape[w.rank - 1] - c.at[w.rank - 1];
+}
 
 struct Buffers {
   alignas(64) char bytes[max_operands][block * 8];
@@ -78,7 +81,8 @@ struct Buffers {
 void* in_place(const Walk& w, int k, const Cursor& c, std::int64_t flat, std::int64_t count) noexcept {
   const Operand& o = w.operand[k];
   if (o.dense) return o.data + flat * o.itemsize;
-  if (o.same && o.stride[w.rank - 1] == 1 && row_left(w, c) >= count) return o.data + c.offset[k] * o.itemsize;
+  if (o.same && o.stride[w.rank - 1] == 1 && row_left(w, c) >= count)
+    return o.data + c.offset[k] * o.itemsize;
   return nullptr;
 }
 
@@ -89,7 +93,8 @@ void gather(const Walk& w, unsigned which, Cursor& c, std::int64_t count, Buffer
     for (int k = 1; k < w.operands; ++k) {
       const Operand& o = w.operand[k];
       if ((which >> k) & 1U)
-        w.load[k](o.data + c.offset[k] * o.itemsize, o.stride[w.rank - 1], to.bytes[k] + done * w.compute_size, n);
+        w.load[k](o.data + c.offset[k] * o.itemsize, o.stride[w.rank - 1],
+                  to.bytes[k] + done * w.compute_size, n);
     }
     advance(w, c, n);
     done += n;
@@ -100,7 +105,8 @@ void scatter(const Walk& w, Cursor c, std::int64_t count, const Buffers& from) n
   const Operand& o = w.operand[0];
   for (std::int64_t done = 0; done < count;) {
     const std::int64_t n = std::min(count - done, row_left(w, c));
-    w.store(from.bytes[0] + done * w.compute_size, o.data + c.offset[0] * o.itemsize, o.stride[w.rank - 1], n);
+    w.store(from.bytes[0] + done * w.compute_size, o.data + c.offset[0] * o.itemsize, o.stride[w.rank - 1],
+            n);
     advance(w, c, n);
     done += n;
   }
@@ -131,15 +137,16 @@ void run_range(const Walk& w, std::int64_t begin, std::int64_t end) noexcept {
   }
 }
 
-/// Fills shape and strides, outermost first: by falling stride of the destination, without dimensions of extent 1, and
-/// with neighbours merged wherever every operand steps through both alike.
+/// Fills shape and strides, outermost first: by falling stride of the destination, without dimensions of
+/// extent 1, and with neighbours merged wherever every operand steps through both alike.
 void merge_dims(Walk& w, const Dims& shape, const Dims* const* strides) noexcept {
   int order[max_dims];
   int rank = 0;
   for (int d = 0; d < shape.size(); ++d) {
     if (shape[d] == 1) continue;
     int at = rank++;
-    for (; at > 0 && std::abs((*strides[0])[order[at - 1]]) < std::abs((*strides[0])[d]); --at) order[at] = order[at - 1];
+    for (; at > 0 && std::abs((*strides[0])[order[at - 1]]) < std::abs((*strides[0])[d]); --at)
+      order[at] = order[at - 1];
     order[at] = d;
   }
   for (int i = 0; i < rank; ++i) {
@@ -171,12 +178,14 @@ void set_operand(Walk& w, int k, const void* data, DType dtype, DType compute) n
     o.scalar = o.scalar && o.stride[d] == 0;
     step *= w.shape[d];
   }
-  if (k == 0) w.store = detail::store_row(compute, dtype);
-  else w.load[k] = detail::load_row(dtype, compute);
+  if (k == 0)
+    w.store = detail::store_row(compute, dtype);
+  else
+    w.load[k] = detail::load_row(dtype, compute);
 }
 
-[[gnu::noinline]] void walk_any(PointwiseFn fn, DType compute, const ConstView* src, int n_src, const View& dst,
-                                const void* attrs, std::int64_t n) {
+[[gnu::noinline]] void walk_any(PointwiseFn fn, DType compute, const ConstView* src, int n_src,
+                                const View& dst, const void* attrs, std::int64_t n) {
   // Shorter rows are cheaper to gather together than to call a kernel for.
   constexpr std::int64_t long_row = 48;
   Walk w;
@@ -196,8 +205,8 @@ void set_operand(Walk& w, int k, const void* data, DType dtype, DType compute) n
 }
 
 /// Everything dense and of the compute dtype: the kernel is called on the whole, or on chunks of it.
-void walk_dense(PointwiseFn fn, const void* const* src, int n_src, void* dst, std::int64_t size, const void* attrs,
-                std::int64_t n) {
+void walk_dense(PointwiseFn fn, const void* const* src, int n_src, void* dst, std::int64_t size,
+                const void* attrs, std::int64_t n) {
   if (n <= grain) {
     const par::FloatEnvironment environment;
     fn(src, dst, n, attrs);
@@ -211,8 +220,8 @@ void walk_dense(PointwiseFn fn, const void* const* src, int n_src, void* dst, st
 }
 
 /// As walk_dense for at most one block, with one number in place of some operands (bits of `numbers`).
-[[gnu::noinline]] void walk_with_numbers(PointwiseFn fn, DType compute, const ConstView* src, int n_src, unsigned numbers,
-                                         void* dst, const void* attrs, std::int64_t n) {
+[[gnu::noinline]] void walk_with_numbers(PointwiseFn fn, DType compute, const ConstView* src, int n_src,
+                                         unsigned numbers, void* dst, const void* attrs, std::int64_t n) {
   alignas(64) char filled[max_sources][block * 8];
   const void* from[max_sources];
   for (int k = 0; k < n_src; ++k) {
@@ -233,7 +242,8 @@ bool is_one_number(const ConstView& v) noexcept {
 
 }  // namespace
 
-void pointwise(PointwiseFn fn, DType compute, const ConstView* src, int n_src, const View& dst, const void* attrs) {
+void pointwise(PointwiseFn fn, DType compute, const ConstView* src, int n_src, const View& dst,
+               const void* attrs) {
   const std::int64_t numel_dst = numel(dst.shape);
   const std::int64_t n = numel_dst - (fault::is(Fault::pointwise_tail) ? 1 : 0);
   if (n <= 0) return;
@@ -247,9 +257,12 @@ void pointwise(PointwiseFn fn, DType compute, const ConstView* src, int n_src, c
     dense = numel_dst <= block && is_one_number(src[k]);
     numbers |= 1U << k;
   }
-  if (!dense) walk_any(fn, compute, src, n_src, dst, attrs, n);
-  else if (numbers != 0) walk_with_numbers(fn, compute, src, n_src, numbers, dst.data, attrs, n);
-  else walk_dense(fn, from, n_src, dst.data, static_cast<std::int64_t>(itemsize(compute)), attrs, n);
+  if (!dense)
+    walk_any(fn, compute, src, n_src, dst, attrs, n);
+  else if (numbers != 0)
+    walk_with_numbers(fn, compute, src, n_src, numbers, dst.data, attrs, n);
+  else
+    walk_dense(fn, from, n_src, dst.data, static_cast<std::int64_t>(itemsize(compute)), attrs, n);
 }
 
 }  // namespace thalweg::kernels

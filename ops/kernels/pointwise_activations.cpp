@@ -1,12 +1,13 @@
 // The kernels of ops/pointwise/activations.inl on every instruction set. Depends on the lanes only.
-// Invariant: the file is compiled once per target; whatever stands outside HWY_ONCE lives in that target's namespace.
+// Invariant: the file is compiled once per target; whatever stands outside HWY_ONCE lives in that target's
+// namespace.
 #include <array>
 #include <cmath>
 #include <limits>
 
-#include <thalweg/ops/pointwise/row.hpp>
 #include <thalweg/ops/kernels/simd/group_table.hpp>
 #include <thalweg/ops/kernels/simd/highway.hpp>
+#include <thalweg/ops/pointwise/row.hpp>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE <thalweg/ops/kernels/pointwise_activations.cpp>
@@ -30,8 +31,9 @@ namespace thalweg::simd {
 
 extern constinit const GroupTable<ops::ActivationOps::size> activations_kernels;
 constinit const GroupTable<ops::ActivationOps::size> activations_kernels =
-    group_table(ops::ActivationOps{}, N_SCALAR::TableOf<N_SCALAR::ActivationOps>::rows, N_SSE4::TableOf<N_SSE4::ActivationOps>::rows,
-                N_AVX2::TableOf<N_AVX2::ActivationOps>::rows, N_AVX3::TableOf<N_AVX3::ActivationOps>::rows);
+    group_table(ops::ActivationOps{}, N_SCALAR::TableOf<N_SCALAR::ActivationOps>::rows,
+                N_SSE4::TableOf<N_SSE4::ActivationOps>::rows, N_AVX2::TableOf<N_AVX2::ActivationOps>::rows,
+                N_AVX3::TableOf<N_AVX3::ActivationOps>::rows);
 
 }  // namespace thalweg::simd
 #endif

@@ -1,12 +1,13 @@
 // The kernels of ops/pointwise/arithmetic.inl on every instruction set. Depends on the lanes only.
-// Invariant: the file is compiled once per target; whatever stands outside HWY_ONCE lives in that target's namespace.
+// Invariant: the file is compiled once per target; whatever stands outside HWY_ONCE lives in that target's
+// namespace.
 #include <array>
 #include <cmath>
 #include <limits>
 
-#include <thalweg/ops/pointwise/row.hpp>
 #include <thalweg/ops/kernels/simd/group_table.hpp>
 #include <thalweg/ops/kernels/simd/highway.hpp>
+#include <thalweg/ops/pointwise/row.hpp>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE <thalweg/ops/kernels/pointwise_arithmetic.cpp>
@@ -30,8 +31,9 @@ namespace thalweg::simd {
 
 extern constinit const GroupTable<ops::ArithmeticOps::size> arithmetic_kernels;
 constinit const GroupTable<ops::ArithmeticOps::size> arithmetic_kernels =
-    group_table(ops::ArithmeticOps{}, N_SCALAR::TableOf<N_SCALAR::ArithmeticOps>::rows, N_SSE4::TableOf<N_SSE4::ArithmeticOps>::rows,
-                N_AVX2::TableOf<N_AVX2::ArithmeticOps>::rows, N_AVX3::TableOf<N_AVX3::ArithmeticOps>::rows);
+    group_table(ops::ArithmeticOps{}, N_SCALAR::TableOf<N_SCALAR::ArithmeticOps>::rows,
+                N_SSE4::TableOf<N_SSE4::ArithmeticOps>::rows, N_AVX2::TableOf<N_AVX2::ArithmeticOps>::rows,
+                N_AVX3::TableOf<N_AVX3::ArithmeticOps>::rows);
 
 }  // namespace thalweg::simd
 #endif

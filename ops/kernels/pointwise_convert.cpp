@@ -20,7 +20,8 @@ To convert(From x) noexcept {
   } else if constexpr (std::is_same_v<To, Boolean>) {
     return Boolean{static_cast<std::uint8_t>(x != From{0})};
   } else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
-    // The range ends as powers of two, which every floating type holds; casting beyond them would be undefined.
+    // The range ends as powers of two, which every floating type holds; casting beyond them would be
+    // undefined.
     constexpr int digits = std::numeric_limits<To>::digits;
     constexpr From top = static_cast<From>(std::uint64_t{1} << (digits - 1)) * From{2};
     constexpr From bottom = std::is_signed_v<To> ? -top : From{-1};
@@ -41,7 +42,8 @@ void load(const void* src, std::int64_t stride, void* dst, std::int64_t n) noexc
     const To value = convert<To>(*s);
     for (std::int64_t i = 0; i < n; ++i) d[i] = value;
   } else if (stride == 1) {
-    if constexpr (std::is_same_v<From, To>) std::memcpy(d, s, static_cast<std::size_t>(n) * sizeof(To));
+    if constexpr (std::is_same_v<From, To>)
+      std::memcpy(d, s, static_cast<std::size_t>(n) * sizeof(To));
     else
       for (std::int64_t i = 0; i < n; ++i) d[i] = convert<To>(s[i]);
   } else {
@@ -61,8 +63,9 @@ void store(const void* src, void* dst, std::int64_t stride, std::int64_t n) noex
 }
 
 template <class To>
-constexpr LoadRow loads[dtype_count] = {&load<float, To>,        &load<double, To>,       &load<std::int64_t, To>,
-                                        &load<std::int32_t, To>, &load<std::uint8_t, To>, &load<Boolean, To>};
+constexpr LoadRow loads[dtype_count] = {&load<float, To>,        &load<double, To>,
+                                        &load<std::int64_t, To>, &load<std::int32_t, To>,
+                                        &load<std::uint8_t, To>, &load<Boolean, To>};
 template <class From>
 constexpr StoreRow stores[dtype_count] = {&store<From, float>,        &store<From, double>,
                                           &store<From, std::int64_t>, &store<From, std::int32_t>,
@@ -72,12 +75,16 @@ constexpr StoreRow stores[dtype_count] = {&store<From, float>,        &store<Fro
 
 LoadRow load_row(DType from, DType compute) noexcept {
   const int i = static_cast<int>(from);
-  return compute == DType::f32 ? loads<float>[i] : compute == DType::f64 ? loads<double>[i] : loads<std::int64_t>[i];
+  return compute == DType::f32   ? loads<float>[i]
+         : compute == DType::f64 ? loads<double>[i]
+                                 : loads<std::int64_t>[i];
 }
 
 StoreRow store_row(DType compute, DType to) noexcept {
   const int i = static_cast<int>(to);
-  return compute == DType::f32 ? stores<float>[i] : compute == DType::f64 ? stores<double>[i] : stores<std::int64_t>[i];
+  return compute == DType::f32   ? stores<float>[i]
+         : compute == DType::f64 ? stores<double>[i]
+                                 : stores<std::int64_t>[i];
 }
 
 }  // namespace thalweg::kernels::detail

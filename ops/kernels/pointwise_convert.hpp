@@ -1,6 +1,6 @@
-// Row conversions for the pointwise driver: any of the six dtypes to a compute dtype and back, over any stride.
-// Depends on base dtypes only. Invariant: conversions never trap: floats go to integers cut to the range, NaN as 0;
-// integers wrap; anything but 0 is true.
+// Row conversions for the pointwise driver: any of the six dtypes to a compute dtype and back, over any
+// stride. Depends on base dtypes only. Invariant: conversions never trap: floats go to integers cut to the
+// range, NaN as 0; integers wrap; anything but 0 is true.
 #pragma once
 
 #include <cstdint>

@@ -1,12 +1,13 @@
 // The kernels of ops/pointwise/math.inl on every instruction set. Depends on the lanes only.
-// Invariant: the file is compiled once per target; whatever stands outside HWY_ONCE lives in that target's namespace.
+// Invariant: the file is compiled once per target; whatever stands outside HWY_ONCE lives in that target's
+// namespace.
 #include <array>
 #include <cmath>
 #include <limits>
 
-#include <thalweg/ops/pointwise/row.hpp>
 #include <thalweg/ops/kernels/simd/group_table.hpp>
 #include <thalweg/ops/kernels/simd/highway.hpp>
+#include <thalweg/ops/pointwise/row.hpp>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE <thalweg/ops/kernels/pointwise_math.cpp>
@@ -29,9 +30,9 @@ namespace thalweg::ops {
 namespace thalweg::simd {
 
 extern constinit const GroupTable<ops::MathOps::size> math_kernels;
-constinit const GroupTable<ops::MathOps::size> math_kernels =
-    group_table(ops::MathOps{}, N_SCALAR::TableOf<N_SCALAR::MathOps>::rows, N_SSE4::TableOf<N_SSE4::MathOps>::rows,
-                N_AVX2::TableOf<N_AVX2::MathOps>::rows, N_AVX3::TableOf<N_AVX3::MathOps>::rows);
+constinit const GroupTable<ops::MathOps::size> math_kernels = group_table(
+    ops::MathOps{}, N_SCALAR::TableOf<N_SCALAR::MathOps>::rows, N_SSE4::TableOf<N_SSE4::MathOps>::rows,
+    N_AVX2::TableOf<N_AVX2::MathOps>::rows, N_AVX3::TableOf<N_AVX3::MathOps>::rows);
 
 }  // namespace thalweg::simd
 #endif

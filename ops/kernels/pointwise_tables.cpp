@@ -61,7 +61,8 @@ namespace thalweg::kernels::detail {
 constinit const PointwiseKernels* const library_tables[group_count][simd::target_count] = {
     {simd::arithmetic_kernels.rows[0], simd::arithmetic_kernels.rows[1], simd::arithmetic_kernels.rows[2],
      simd::arithmetic_kernels.rows[3]},
-    {simd::math_kernels.rows[0], simd::math_kernels.rows[1], simd::math_kernels.rows[2], simd::math_kernels.rows[3]},
+    {simd::math_kernels.rows[0], simd::math_kernels.rows[1], simd::math_kernels.rows[2],
+     simd::math_kernels.rows[3]},
     {simd::activations_kernels.rows[0], simd::activations_kernels.rows[1], simd::activations_kernels.rows[2],
      simd::activations_kernels.rows[3]},
     {simd::compare_kernels.rows[0], simd::compare_kernels.rows[1], simd::compare_kernels.rows[2],

@@ -1,5 +1,5 @@
-// Row: what is said about a pointwise op besides its formula: name, where to sample it, where it has kinks, how exact
-// it is. Depends on nothing. Aggregate: written with designated initialisers inside each op struct.
+// Row: what is said about a pointwise op besides its formula: name, where to sample it, where it has kinks,
+// how exact it is. Depends on nothing. Aggregate: written with designated initialisers inside each op struct.
 #pragma once
 
 #include <cstdint>
@@ -20,13 +20,15 @@ struct Domain {
   constexpr const Interval& operator[](int operand) const { return of[operand]; }
 };
 
-/// Up to four points of the (first) operand where the function is not differentiable; samples keep away from them.
+/// Up to four points of the (first) operand where the function is not differentiable; samples keep away from
+/// them.
 struct Kinks {
   int count = 0;
   double at[4] = {};
   constexpr Kinks() = default;
   template <class... D>
-  constexpr Kinks(double first, D... more) : count(1 + static_cast<int>(sizeof...(D))), at{first, static_cast<double>(more)...} {}
+  constexpr Kinks(double first, D... more)
+      : count(1 + static_cast<int>(sizeof...(D))), at{first, static_cast<double>(more)...} {}
   constexpr const double* begin() const { return at; }
   constexpr const double* end() const { return at + count; }
 };
@@ -42,22 +44,23 @@ enum class AtKink : std::uint8_t {
 };
 
 struct Row {
-  const char* name;               ///< the public function: "tanh"
-  const char* formula;            ///< one line for the reference: "y = tanh(x)"
-  Domain domain{};                ///< where samples are taken
-  Kinks kinks{};                  ///< points of operand 0 to keep away from
-  bool kink_at_equal = false;     ///< binary: the kink is where a = b instead
+  const char* name;                   ///< the public function: "tanh"
+  const char* formula;                ///< one line for the reference: "y = tanh(x)"
+  Domain domain{};                    ///< where samples are taken
+  Kinks kinks{};                      ///< points of operand 0 to keep away from
+  bool kink_at_equal = false;         ///< binary: the kink is where a = b instead
   AtKink at_kink = AtKink::unstated;  ///< owed by an op with kinks
-  bool integers = false;          ///< defined on integer dtypes (computed on an int64 lane); else they become f32
-  bool predicate = false;         ///< yields 0 or 1, stored as bool
-  bool nondifferentiable = false; ///< no gradient to any operand
-  unsigned conditions = 0;        ///< bit i: operand i only chooses, it has no gradient
-  bool smooth = true;             ///< infinitely differentiable inside the domain: third order is checked too
-  double ulp_f32 = 1;             ///< bound of the forward's error against the exact value, in units in the last place
+  bool integers = false;   ///< defined on integer dtypes (computed on an int64 lane); else they become f32
+  bool predicate = false;  ///< yields 0 or 1, stored as bool
+  bool nondifferentiable = false;  ///< no gradient to any operand
+  unsigned conditions = 0;         ///< bit i: operand i only chooses, it has no gradient
+  bool smooth = true;  ///< infinitely differentiable inside the domain: third order is checked too
+  double ulp_f32 = 1;  ///< bound of the forward's error against the exact value, in units in the last place
   double ulp_f64 = 1;
-  double error_floor = 0;         ///< errors are measured in ulp of max(|y|, error_floor)
-  const char* subgradient = "";   ///< what is chosen at the kinks
-  const char* note = "";          ///< why a bound is wide, or what to know
+  double error_floor = 0;        ///< errors are measured in ulp of max(|y|, error_floor)
+  const char* subgradient = "";  ///< what is chosen at the kinks
+  bool sets_dtype = false;       ///< the result's dtype is an attribute, not the inputs'
+  const char* note = "";         ///< why a bound is wide, or what to know
 };
 
 /// How the gradient of one operand is written in the op struct.

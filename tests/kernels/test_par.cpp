@@ -57,7 +57,8 @@ TEST_CASE("the number of threads asked for really runs, more than cores too") {
     std::vector<std::thread::id> ids;
     par::chunks(400, 1, [&](std::int64_t, std::int64_t) {
       const std::lock_guard guard(lock);
-      if (std::find(ids.begin(), ids.end(), std::this_thread::get_id()) == ids.end()) ids.push_back(std::this_thread::get_id());
+      if (std::find(ids.begin(), ids.end(), std::this_thread::get_id()) == ids.end())
+        ids.push_back(std::this_thread::get_id());
     });
     CHECK(ids.size() == static_cast<std::size_t>(threads));
     CHECK(par::last_distinct_threads() == threads);

@@ -17,20 +17,36 @@ namespace thalweg::ops {
 namespace {
 struct Mixed {  // uses both operands unsymmetrically, so that swapped or shifted operands show
   static constexpr Row row{.name = "mixed", .formula = "y = 2 a - b / 4", .integers = true};
-  template <class V> static V f(V a, V b) { return 2 * a - b / 4; }
+  template <class V>
+  static V f(V a, V b) {
+    return 2 * a - b / 4;
+  }
   static constexpr double da() { return 2; }
   static constexpr double db() { return -0.25; }
 };
 struct Tri {
   static constexpr Row row{.name = "tri", .formula = "y = c a + b"};
-  template <class V> static V f(V c, V a, V b) { return c * a + b; }
-  template <class V> static V dc_a(V a) { return a; }
-  template <class V> static V da_c(V c) { return c; }
+  template <class V>
+  static V f(V c, V a, V b) {
+    return c * a + b;
+  }
+  template <class V>
+  static V dc_a(V a) {
+    return a;
+  }
+  template <class V>
+  static V da_c(V c) {
+    return c;
+  }
   static constexpr double db() { return 1; }
 };
 struct Positive {
-  static constexpr Row row{.name = "positive", .formula = "y = x > 0", .predicate = true, .nondifferentiable = true};
-  template <class V> static V f(V x) { return select(x > 0, 1, 0); }
+  static constexpr Row row{
+      .name = "positive", .formula = "y = x > 0", .predicate = true, .nondifferentiable = true};
+  template <class V>
+  static V f(V x) {
+    return select(x > 0, 1, 0);
+  }
 };
 }  // namespace
 }  // namespace thalweg::ops
@@ -70,7 +86,8 @@ void check_layouts(const Layout& la, const Layout& lb, const Layout& ld) {
   std::vector<float> d(8000, -99.0f);
   const ConstView src[] = {{a.data() + la.offset, DType::f32, shape, la.strides},
                            {b.data() + lb.offset, DType::f32, shape, lb.strides}};
-  kernels::pointwise(mixed.forward[0], DType::f32, src, 2, {d.data() + ld.offset, DType::f32, shape, ld.strides}, nullptr);
+  kernels::pointwise(mixed.forward[0], DType::f32, src, 2,
+                     {d.data() + ld.offset, DType::f32, shape, ld.strides}, nullptr);
   for (std::int64_t i = 0; i < numel(shape); ++i) {
     const float x = at(src[0].as<float>(), shape, la.strides, i);
     const float y = at(src[1].as<float>(), shape, lb.strides, i);
@@ -88,14 +105,15 @@ TEST_CASE("the driver reads and writes any layout") {
   const Layout dense{{420, 60, 1}};
   const Layout all[] = {
       dense,
-      {{420, 60, 1}, 3},                // misaligned
-      {{1, 300, 5}},                    // fully permuted
-      {{60, 300, 1}},                   // outer dimensions swapped
-      {{840, 120, 2}},                  // every other element
-      {{900, 128, 1}},                  // padded rows
-      {{-420, -60, -1}, 2099},          // flipped
+      {{420, 60, 1}, 3},        // misaligned
+      {{1, 300, 5}},            // fully permuted
+      {{60, 300, 1}},           // outer dimensions swapped
+      {{840, 120, 2}},          // every other element
+      {{900, 128, 1}},          // padded rows
+      {{-420, -60, -1}, 2099},  // flipped
   };
-  const Layout broadcast[] = {{{0, 0, 0}, 11}, {{0, 0, 1}}, {{0, 1, 0}}, {{1, 0, 0}}, {{7, 1, 0}}, {{60, 0, 1}}, {{0, 60, 1}}};
+  const Layout broadcast[] = {{{0, 0, 0}, 11}, {{0, 0, 1}},  {{0, 1, 0}}, {{1, 0, 0}},
+                              {{7, 1, 0}},     {{60, 0, 1}}, {{0, 60, 1}}};
   for (const Layout& a : all) {
     for (const Layout& b : broadcast) {
       check_layouts(a, b, dense);
@@ -107,20 +125,25 @@ TEST_CASE("the driver reads and writes any layout") {
 }
 
 TEST_CASE("sizes around the vector widths, the block and the grain") {
-  for (std::int64_t n : {0, 1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 511, 512, 513, 1025, 32767, 32768, 32769, 65537, 100001}) {
+  for (std::int64_t n : {0,  1,  2,  3,   4,   7,   8,    9,     15,    16,    17,    31,    33,
+                         63, 64, 65, 511, 512, 513, 1025, 32767, 32768, 32769, 65537, 100001}) {
     const std::vector<float> a = numbers(n + 1), b = numbers(n + 1, 0.77f);
     const float number = 1.25f;
-    std::vector<float> dense(static_cast<std::size_t>(n) + 1, -99.0f), strided(2 * dense.size(), -99.0f), scalar = dense;
+    std::vector<float> dense(static_cast<std::size_t>(n) + 1, -99.0f), strided(2 * dense.size(), -99.0f),
+        scalar = dense;
     const Dims shape{n};
     const ConstView src[] = {{a.data(), DType::f32, shape, Dims{1}}, {b.data(), DType::f32, shape, Dims{1}}};
     const ConstView with_number[] = {src[0], {&number, DType::f32, shape, Dims{0}}};
-    kernels::pointwise(mixed.forward[0], DType::f32, src, 2, {dense.data(), DType::f32, shape, Dims{1}}, nullptr);
-    kernels::pointwise(mixed.forward[0], DType::f32, src, 2, {strided.data(), DType::f32, shape, Dims{2}}, nullptr);
-    kernels::pointwise(mixed.forward[0], DType::f32, with_number, 2, {scalar.data(), DType::f32, shape, Dims{1}}, nullptr);
+    kernels::pointwise(mixed.forward[0], DType::f32, src, 2, {dense.data(), DType::f32, shape, Dims{1}},
+                       nullptr);
+    kernels::pointwise(mixed.forward[0], DType::f32, src, 2, {strided.data(), DType::f32, shape, Dims{2}},
+                       nullptr);
+    kernels::pointwise(mixed.forward[0], DType::f32, with_number, 2,
+                       {scalar.data(), DType::f32, shape, Dims{1}}, nullptr);
     bool good = dense.back() == -99.0f && scalar.back() == -99.0f && strided.back() == -99.0f;
     for (std::size_t i = 0; i + 1 < dense.size(); ++i)
-      good = good && dense[i] == wanted(a[i], b[i]) && strided[2 * i] == dense[i] && strided[2 * i + 1] == -99.0f &&
-             scalar[i] == wanted(a[i], number);
+      good = good && dense[i] == wanted(a[i], b[i]) && strided[2 * i] == dense[i] &&
+             strided[2 * i + 1] == -99.0f && scalar[i] == wanted(a[i], number);
     INFO("n = ", n);
     CHECK(good);
   }
@@ -142,24 +165,33 @@ TEST_CASE("dtypes are converted on the way in and out") {
     f32[i] = static_cast<float>(f64[i]);
   }
   const Dims rows{50, 1};
-  const ConstView views[] = {{i32.data(), DType::i32, shape, rows}, {u8.data(), DType::u8, shape, rows},
-                             {i64.data(), DType::i64, shape, rows}, {flags.data(), DType::boolean, shape, rows},
-                             {f64.data(), DType::f64, shape, rows}, {f32.data(), DType::f32, shape, rows}};
+  const ConstView views[] = {
+      {i32.data(), DType::i32, shape, rows}, {u8.data(), DType::u8, shape, rows},
+      {i64.data(), DType::i64, shape, rows}, {flags.data(), DType::boolean, shape, rows},
+      {f64.data(), DType::f64, shape, rows}, {f32.data(), DType::f32, shape, rows}};
   const auto value = [&](int which, std::size_t i) -> double {
     switch (which) {
-      case 0: return i32[i];
-      case 1: return u8[i];
-      case 2: return static_cast<double>(i64[i]);
-      case 3: return flags[i] != 0;
-      case 4: return f64[i];
-      default: return static_cast<double>(f32[i]);
+      case 0:
+        return i32[i];
+      case 1:
+        return u8[i];
+      case 2:
+        return static_cast<double>(i64[i]);
+      case 3:
+        return flags[i] != 0;
+      case 4:
+        return f64[i];
+      default:
+        return static_cast<double>(f32[i]);
     }
   };
   for (int a = 0; a < 6; ++a)
     for (int b = 0; b < 6; ++b) {
       const ConstView src[] = {views[a], views[b]};
-      kernels::pointwise(mixed.forward[1], DType::f64, src, 2, {out64.data(), DType::f64, shape, rows}, nullptr);
-      kernels::pointwise(mixed.forward[1], DType::f64, src, 2, {out.data(), DType::f32, shape, rows}, nullptr);
+      kernels::pointwise(mixed.forward[1], DType::f64, src, 2, {out64.data(), DType::f64, shape, rows},
+                         nullptr);
+      kernels::pointwise(mixed.forward[1], DType::f64, src, 2, {out.data(), DType::f32, shape, rows},
+                         nullptr);
       bool good = true;
       for (std::size_t i = 0; i < 150; ++i) {
         const double y = 2 * value(a, i) - value(b, i) / 4;
@@ -183,8 +215,8 @@ TEST_CASE("predicates are stored as bool, floats cut to an integer's range") {
   std::uint8_t y[7];
   std::int32_t z[7];
   const ConstView src[] = {{x, DType::f32, Dims{7}, Dims{1}}};
-  kernels::pointwise(simd::block_kernels<ops::Positive>().forward[0], DType::f32, src, 1, {y, DType::boolean, Dims{7}, Dims{1}},
-                     nullptr);
+  kernels::pointwise(simd::block_kernels<ops::Positive>().forward[0], DType::f32, src, 1,
+                     {y, DType::boolean, Dims{7}, Dims{1}}, nullptr);
   const std::uint8_t wanted_bools[] = {1, 0, 0, 0, 1, 0, 1};
   CHECK(std::memcmp(y, wanted_bools, 7) == 0);
   const float zero = 0;
@@ -202,11 +234,14 @@ TEST_CASE("the destination may be a source, densely or through strides") {
     std::vector<float> a = numbers(6000);
     const std::vector<float> before = a, b = numbers(2000, 0.7f);
     const Dims shape{2000};
-    const ConstView src[] = {{a.data(), DType::f32, shape, Dims{stride}}, {b.data(), DType::f32, shape, Dims{1}}};
-    kernels::pointwise(mixed.forward[0], DType::f32, src, 2, {a.data(), DType::f32, shape, Dims{stride}}, nullptr);
+    const ConstView src[] = {{a.data(), DType::f32, shape, Dims{stride}},
+                             {b.data(), DType::f32, shape, Dims{1}}};
+    kernels::pointwise(mixed.forward[0], DType::f32, src, 2, {a.data(), DType::f32, shape, Dims{stride}},
+                       nullptr);
     bool good = true;
     for (std::size_t i = 0; i < 2000; ++i)
-      good = good && a[i * static_cast<std::size_t>(stride)] == wanted(before[i * static_cast<std::size_t>(stride)], b[i]);
+      good = good && a[i * static_cast<std::size_t>(stride)] ==
+                         wanted(before[i * static_cast<std::size_t>(stride)], b[i]);
     CHECK(good);
   }
 }
@@ -223,11 +258,16 @@ TEST_CASE("three operands, every combination of broadcasting") {
   for (const Dims& sc : strides)
     for (const Dims& sa : strides)
       for (const Dims& sb : strides) {
-        const ConstView src[] = {{data.data(), DType::f64, shape, sc}, {data.data(), DType::f64, shape, sa}, {data.data(), DType::f64, shape, sb}};
-        kernels::pointwise(simd::block_kernels<ops::Tri>().forward[1], DType::f64, src, 3, {y.data(), DType::f64, shape, Dims{33, 1}}, nullptr);
+        const ConstView src[] = {{data.data(), DType::f64, shape, sc},
+                                 {data.data(), DType::f64, shape, sa},
+                                 {data.data(), DType::f64, shape, sb}};
+        kernels::pointwise(simd::block_kernels<ops::Tri>().forward[1], DType::f64, src, 3,
+                           {y.data(), DType::f64, shape, Dims{33, 1}}, nullptr);
         bool good = true;
         for (std::int64_t i = 0; i < 1320; ++i)
-          good = good && y[static_cast<std::size_t>(i)] == at(data.data(), shape, sc, i) * at(data.data(), shape, sa, i) + at(data.data(), shape, sb, i);
+          good = good && y[static_cast<std::size_t>(i)] ==
+                             at(data.data(), shape, sc, i) * at(data.data(), shape, sa, i) +
+                                 at(data.data(), shape, sb, i);
         CHECK(good);
       }
 }
@@ -236,8 +276,10 @@ TEST_CASE("one, two, three and seven threads give the same bits, and really take
   const std::int64_t rows = 700, columns = 501;
   const std::vector<float> a = numbers(rows * columns), b = numbers(columns, 0.3f);
   const Dims shape{rows, columns};
-  const ConstView dense[] = {{a.data(), DType::f32, shape, Dims{columns, 1}}, {a.data(), DType::f32, shape, Dims{columns, 1}}};
-  const ConstView mixed_layout[] = {{a.data(), DType::f32, shape, Dims{1, rows}}, {b.data(), DType::f32, shape, Dims{0, 1}}};
+  const ConstView dense[] = {{a.data(), DType::f32, shape, Dims{columns, 1}},
+                             {a.data(), DType::f32, shape, Dims{columns, 1}}};
+  const ConstView mixed_layout[] = {{a.data(), DType::f32, shape, Dims{1, rows}},
+                                    {b.data(), DType::f32, shape, Dims{0, 1}}};
   const int before = par::num_threads();
   for (const ConstView* src : {dense, mixed_layout}) {
     std::vector<float> first;
@@ -245,7 +287,8 @@ TEST_CASE("one, two, three and seven threads give the same bits, and really take
       par::set_num_threads(threads);
       const par::Rendezvous rendezvous;
       std::vector<float> y(a.size());
-      kernels::pointwise(mixed.forward[0], DType::f32, src, 2, {y.data(), DType::f32, shape, Dims{columns, 1}}, nullptr);
+      kernels::pointwise(mixed.forward[0], DType::f32, src, 2,
+                         {y.data(), DType::f32, shape, Dims{columns, 1}}, nullptr);
       CHECK(par::last_distinct_threads() == threads);
       if (first.empty()) first = y;
       CHECK(std::memcmp(first.data(), y.data(), y.size() * sizeof(float)) == 0);
@@ -259,8 +302,10 @@ TEST_CASE("the planted fault drops the last element, on every path") {
   std::vector<float> y(600, -99.0f);
   const kernels::fault::Scope fault(kernels::Fault::pointwise_tail);
   for (std::int64_t stride : {0, 1}) {
-    const ConstView src[] = {{a.data(), DType::f32, Dims{600}, Dims{1}}, {a.data(), DType::f32, Dims{600}, Dims{stride}}};
-    kernels::pointwise(mixed.forward[0], DType::f32, src, 2, {y.data(), DType::f32, Dims{600}, Dims{1}}, nullptr);
+    const ConstView src[] = {{a.data(), DType::f32, Dims{600}, Dims{1}},
+                             {a.data(), DType::f32, Dims{600}, Dims{stride}}};
+    kernels::pointwise(mixed.forward[0], DType::f32, src, 2, {y.data(), DType::f32, Dims{600}, Dims{1}},
+                       nullptr);
     CHECK(y[598] != -99.0f);
     CHECK(y[599] == -99.0f);
   }

@@ -1,5 +1,6 @@
-// Every library pointwise op at kernel level, on every target: forward against its naive reference, backward against
-// differences of that reference, Block lanes against the library's bits, integer lanes, and the mutants of its derivative.
+// Every library pointwise op at kernel level, on every target: forward against its naive reference, backward
+// against differences of that reference, Block lanes against the library's bits, integer lanes, and the
+// mutants of its derivative.
 #include <doctest/doctest.h>
 
 #include <array>
@@ -45,26 +46,38 @@ struct Entry {
 
   const PointwiseKernels& library() const { return kernels::library_kernels(group, index); }
   std::string label(std::size_t bytes) const {
-    return std::string(row->name) + " f" + std::to_string(8 * bytes) + " " + simd::target_name(simd::current_target());
+    return std::string(row->name) + " f" + std::to_string(8 * bytes) + " " +
+           simd::target_name(simd::current_target());
   }
 };
 
 template <class Op>
 double reference(const double* x) {
   const typename ops::PointwiseTraits<Op>::Attrs attrs{};
-  if constexpr (ops::PointwiseTraits<Op>::has_attrs) return Op::ref(x[0], attrs);
-  else if constexpr (ops::PointwiseTraits<Op>::arity == 1) return Op::ref(x[0]);
-  else if constexpr (ops::PointwiseTraits<Op>::arity == 2) return Op::ref(x[0], x[1]);
-  else return Op::ref(x[0], x[1], x[2]);
+  if constexpr (ops::PointwiseTraits<Op>::has_attrs)
+    return Op::ref(x[0], attrs);
+  else if constexpr (ops::PointwiseTraits<Op>::arity == 1)
+    return Op::ref(x[0]);
+  else if constexpr (ops::PointwiseTraits<Op>::arity == 2)
+    return Op::ref(x[0], x[1]);
+  else
+    return Op::ref(x[0], x[1], x[2]);
 }
 
 template <class Op>
 Entry entry_of(Group group, int index) {
   using T = ops::PointwiseTraits<Op>;
   static const typename T::Attrs attrs{};
-  return {group, index, &Op::row, T::arity, {T::kind[0], T::kind[1], T::kind[2]},
-          {T::save_mask[0], T::save_mask[1], T::save_mask[2]}, &reference<Op>, &attrs,
-          &simd::block_kernels<Op>(), &simd::mutant_kernels<Op>()};
+  return {group,
+          index,
+          &Op::row,
+          T::arity,
+          {T::kind[0], T::kind[1], T::kind[2]},
+          {T::save_mask[0], T::save_mask[1], T::save_mask[2]},
+          &reference<Op>,
+          &attrs,
+          &simd::block_kernels<Op>(),
+          &simd::mutant_kernels<Op>()};
 }
 
 template <class... Ops>
@@ -111,8 +124,8 @@ std::vector<T> forward(const Entry& op, PointwiseFn fn, const Operands<T>& x) {
 }
 
 template <class T>
-std::vector<T> backward(const Entry& op, PointwiseFn fn, int operand, const std::vector<T>& g, const Operands<T>& x,
-                        const std::vector<T>& y) {
+std::vector<T> backward(const Entry& op, PointwiseFn fn, int operand, const std::vector<T>& g,
+                        const Operands<T>& x, const std::vector<T>& y) {
   const void* src[5] = {g.data()};
   int n = 1;
   for (std::size_t i = 0; i < 3; ++i)
@@ -166,7 +179,8 @@ void check_backward(const Entry& op) {
     for (std::size_t i = 0; i < count; ++i) {
       const double wanted = g[i] * difference(op, x, i, operand);
       if (!(std::fabs(d[i] - wanted) <= 1e-9 + 1e-8 * std::fabs(wanted)))
-        FAIL_CHECK(op.label(8) << " gradient " << operand << " at " << x[0][i] << ": " << d[i] << ", differences " << wanted);
+        FAIL_CHECK(op.label(8) << " gradient " << operand << " at " << x[0][i] << ": " << d[i]
+                               << ", differences " << wanted);
     }
   }
 }
@@ -201,13 +215,15 @@ void check_integers(const Entry& op) {
     for (int i = 0; i < count; ++i) x[j].push_back((i * (3 + 4 * static_cast<int>(j))) % 11 - 5);
   const std::vector<std::int64_t> y = forward<std::int64_t>(op, fn, x);
   for (std::size_t i = 0; i < count; ++i) {
-    const double in[3] = {static_cast<double>(x[0][i]), static_cast<double>(x[1][i]), static_cast<double>(x[2][i])};
+    const double in[3] = {static_cast<double>(x[0][i]), static_cast<double>(x[1][i]),
+                          static_cast<double>(x[2][i])};
     if (static_cast<double>(y[i]) != op.reference(in))
       FAIL_CHECK(op.row->name << " of integers " << in[0] << ", " << in[1] << " gave " << y[i]);
   }
 }
 
-/// A plan that hits nothing changes no bit; every other mutant is made in exactly one step. Returns how many were made.
+/// A plan that hits nothing changes no bit; every other mutant is made in exactly one step. Returns how many
+/// were made.
 int check_mutants(const Entry& op) {
   int made = 0;
   const Operands<double> x = operands<double>(op);
@@ -226,8 +242,10 @@ int check_mutants(const Entry& op) {
       for (int kind = 0; kind < simd::mutation_count; ++kind) {
         plan = {.k = step, .kind = kind};
         const std::vector<double> wrong = backward<double>(op, fn, operand, g, x, y);
-        if (plan.applied) made += same_bits(right, wrong) ? 0 : 1;
-        else CHECK(same_bits(right, wrong));
+        if (plan.applied)
+          made += same_bits(right, wrong) ? 0 : 1;
+        else
+          CHECK(same_bits(right, wrong));
       }
   }
   plan = {};
@@ -286,7 +304,8 @@ TEST_CASE("activations stay finite and reach their limits at infinity") {
     double minus, plus, slope_minus, slope_plus;
   };
   const double inf = std::numeric_limits<double>::infinity();
-  const Limit limits[] = {{0, -1, 1, 0, 0}, {1, 0, 1, 0, 0}, {7, 0, inf, 0, 1}, {8, 0, inf, 0, 1}, {9, 0, inf, 0, 1}, {10, 0, inf, 0, 1}};
+  const Limit limits[] = {{0, -1, 1, 0, 0},  {1, 0, 1, 0, 0},   {7, 0, inf, 0, 1},
+                          {8, 0, inf, 0, 1}, {9, 0, inf, 0, 1}, {10, 0, inf, 0, 1}};
   for (simd::Target t : simd::supported_targets()) {
     const simd::TargetScope scope(t);
     for (const Limit& l : limits) {

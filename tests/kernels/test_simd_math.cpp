@@ -1,5 +1,5 @@
-// Every vector function on every target against libm in long double: error in ulp over dense samples, special values,
-// and independence of an element's bits from its position.
+// Every vector function on every target against libm in long double: error in ulp over dense samples, special
+// values, and independence of an element's bits from its position.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -42,27 +42,93 @@ long double sigmoid_reference(long double x) { return 1 / (1 + expl(-x)); }
 
 std::vector<Case> cases() {
   return {
-      {"exp", Function::exp, THALWEG_UNARY_REFERENCE(expl), 1.0, 1.0, {{-87, 88.7}, {-1, 1}}, {{-708, 709}, {-1, 1}}},
-      {"expm1", Function::expm1, THALWEG_UNARY_REFERENCE(expm1l), 1.6, 2.0,
-       {{-2, 2}, {-50, 88.7}, {1e-10, 1, true}}, {{-2, 2}, {-50, 709}, {1e-20, 1, true}}},
-      {"log", Function::log, THALWEG_UNARY_REFERENCE(logl), 0.9, 0.9,
-       {{0.5, 2}, {1e-44, 3e38, true}}, {{0.5, 2}, {1e-320, 1e308, true}}},
-      {"log1p", Function::log1p, THALWEG_UNARY_REFERENCE(log1pl), 0.95, 0.95,
-       {{-0.999, 3}, {1e-30, 1e30, true}}, {{-0.999, 3}, {1e-30, 1e300, true}}},
-      {"tanh", Function::tanh, THALWEG_UNARY_REFERENCE(tanhl), 1.4, 1.4,
-       {{-1, 1}, {-12, 12}, {1e-30, 20, true}}, {{-1, 1}, {-25, 25}, {1e-300, 40, true}}},
-      {"sigmoid", Function::sigmoid, THALWEG_UNARY_REFERENCE(sigmoid_reference), 2.5, 2.5,
-       {{-5, 5}, {-86, 40}}, {{-5, 5}, {-700, 50}}},
-      {"erf", Function::erf, THALWEG_UNARY_REFERENCE(erfl), 1.5, 1.5,
-       {{-1.2, 1.2}, {-6, 6}, {1e-30, 1, true}}, {{-1.2, 1.2}, {-7, 7}, {1e-300, 1, true}}},
-      {"erfc", Function::erfc, THALWEG_UNARY_REFERENCE(erfcl), 6, 5.5, {{-3, 3}, {-9, 9}}, {{-3, 3}, {-9, 26}}},
-      {"sin", Function::sin, THALWEG_UNARY_REFERENCE(sinl), 0.51, 0.9,
-       {{-10, 10}, {-1e5, 1e5}, {1e-30, 1e30, true}}, {{-10, 10}, {-1e5, 1e5}, {1e-300, 1e15, true}}},
-      {"cos", Function::cos, THALWEG_UNARY_REFERENCE(cosl), 0.51, 0.9,
-       {{-10, 10}, {-1e5, 1e5}, {1e-30, 1e30, true}}, {{-10, 10}, {-1e5, 1e5}, {1e-300, 1e15, true}}},
-      {"pow", Function::pow, powl, 0.51, 1.25, {{0.01, 10}, {1e-3, 1e3, true}}, {{0.01, 10}, {1e-30, 1e30, true}}, {-9, 9}},
+      {"exp",
+       Function::exp,
+       THALWEG_UNARY_REFERENCE(expl),
+       1.0,
+       1.0,
+       {{-87, 88.7}, {-1, 1}},
+       {{-708, 709}, {-1, 1}}},
+      {"expm1",
+       Function::expm1,
+       THALWEG_UNARY_REFERENCE(expm1l),
+       1.6,
+       2.0,
+       {{-2, 2}, {-50, 88.7}, {1e-10, 1, true}},
+       {{-2, 2}, {-50, 709}, {1e-20, 1, true}}},
+      {"log",
+       Function::log,
+       THALWEG_UNARY_REFERENCE(logl),
+       0.9,
+       0.9,
+       {{0.5, 2}, {1e-44, 3e38, true}},
+       {{0.5, 2}, {1e-320, 1e308, true}}},
+      {"log1p",
+       Function::log1p,
+       THALWEG_UNARY_REFERENCE(log1pl),
+       0.95,
+       0.95,
+       {{-0.999, 3}, {1e-30, 1e30, true}},
+       {{-0.999, 3}, {1e-30, 1e300, true}}},
+      {"tanh",
+       Function::tanh,
+       THALWEG_UNARY_REFERENCE(tanhl),
+       1.4,
+       1.4,
+       {{-1, 1}, {-12, 12}, {1e-30, 20, true}},
+       {{-1, 1}, {-25, 25}, {1e-300, 40, true}}},
+      {"sigmoid",
+       Function::sigmoid,
+       THALWEG_UNARY_REFERENCE(sigmoid_reference),
+       2.5,
+       2.5,
+       {{-5, 5}, {-86, 40}},
+       {{-5, 5}, {-700, 50}}},
+      {"erf",
+       Function::erf,
+       THALWEG_UNARY_REFERENCE(erfl),
+       1.5,
+       1.5,
+       {{-1.2, 1.2}, {-6, 6}, {1e-30, 1, true}},
+       {{-1.2, 1.2}, {-7, 7}, {1e-300, 1, true}}},
+      {"erfc",
+       Function::erfc,
+       THALWEG_UNARY_REFERENCE(erfcl),
+       6,
+       5.5,
+       {{-3, 3}, {-9, 9}},
+       {{-3, 3}, {-9, 26}}},
+      {"sin",
+       Function::sin,
+       THALWEG_UNARY_REFERENCE(sinl),
+       0.51,
+       0.9,
+       {{-10, 10}, {-1e5, 1e5}, {1e-30, 1e30, true}},
+       {{-10, 10}, {-1e5, 1e5}, {1e-300, 1e15, true}}},
+      {"cos",
+       Function::cos,
+       THALWEG_UNARY_REFERENCE(cosl),
+       0.51,
+       0.9,
+       {{-10, 10}, {-1e5, 1e5}, {1e-30, 1e30, true}},
+       {{-10, 10}, {-1e5, 1e5}, {1e-300, 1e15, true}}},
+      {"pow",
+       Function::pow,
+       powl,
+       0.51,
+       1.25,
+       {{0.01, 10}, {1e-3, 1e3, true}},
+       {{0.01, 10}, {1e-30, 1e30, true}},
+       {-9, 9}},
       {"pow near 1", Function::pow, powl, 0.51, 1.25, {{0.999, 1.001}}, {{0.999, 1.001}}, {-8e4, 8e4}},
-      {"atan2", Function::atan2, atan2l, 0.51, 2.3, {{-2, 2}, {1e-10, 1e10, true}}, {{-2, 2}, {1e-10, 1e10, true}}, {-2, 2}},
+      {"atan2",
+       Function::atan2,
+       atan2l,
+       0.51,
+       2.3,
+       {{-2, 2}, {1e-10, 1e10, true}},
+       {{-2, 2}, {1e-10, 1e10, true}},
+       {-2, 2}},
   };
 }
 #undef THALWEG_UNARY_REFERENCE
@@ -75,7 +141,8 @@ template <class T>
 long double one_ulp(long double y) {
   const T a = std::min(static_cast<T>(std::fabs(y)), std::numeric_limits<T>::max());
   const T up = std::nextafter(a, std::numeric_limits<T>::infinity());
-  return std::isfinite(up) ? static_cast<long double>(up) - a : static_cast<long double>(a) - std::nextafter(a, T{0});
+  return std::isfinite(up) ? static_cast<long double>(up) - a
+                           : static_cast<long double>(a) - std::nextafter(a, T{0});
 }
 
 template <class T>
@@ -94,7 +161,8 @@ template <class T>
 std::vector<T> run(Function f, const std::vector<T>& a, const std::vector<T>& b) {
   std::vector<T> y(a.size());
   const void* src[] = {a.data(), b.data()};
-  simd::block_function(f, sizeof(T) == 8 ? 1 : 0)(src, y.data(), static_cast<std::int64_t>(a.size()), nullptr);
+  simd::block_function(f, sizeof(T) == 8 ? 1 : 0)(src, y.data(), static_cast<std::int64_t>(a.size()),
+                                                  nullptr);
   return y;
 }
 
@@ -114,7 +182,8 @@ void check_errors(const Case& c, const std::vector<Range>& ranges, double bound)
       std::size_t at = 0;
       for (std::size_t i = 0; i < n; ++i) {
         if (std::isinf(static_cast<T>(exact[i])) && y[i] == static_cast<T>(exact[i])) continue;
-        const double e = static_cast<double>(std::fabs(static_cast<long double>(y[i]) - exact[i]) / one_ulp<T>(exact[i]));
+        const double e =
+            static_cast<double>(std::fabs(static_cast<long double>(y[i]) - exact[i]) / one_ulp<T>(exact[i]));
         if (!(e <= worst)) {
           worst = e;
           at = i;
@@ -135,10 +204,29 @@ bool same_value(T a, T b) {
 template <class T>
 const std::vector<T>& special_points() {
   using L = std::numeric_limits<T>;
-  static const std::vector<T> points = {T{0},        -T{0},       T{1},         T{-1},        T{2},         T{-2},    T{3},
-                                        T{-3},       T{0.5},      T{-0.5},      L::infinity(), -L::infinity(), L::quiet_NaN(),
-                                        L::max(),    -L::max(),   L::min(),     -L::min(),    L::denorm_min(), -L::denorm_min(),
-                                        T{1} - L::epsilon(), T{1} + L::epsilon(), T{1e5}, T{-1e5}};
+  static const std::vector<T> points = {T{0},
+                                        -T{0},
+                                        T{1},
+                                        T{-1},
+                                        T{2},
+                                        T{-2},
+                                        T{3},
+                                        T{-3},
+                                        T{0.5},
+                                        T{-0.5},
+                                        L::infinity(),
+                                        -L::infinity(),
+                                        L::quiet_NaN(),
+                                        L::max(),
+                                        -L::max(),
+                                        L::min(),
+                                        -L::min(),
+                                        L::denorm_min(),
+                                        -L::denorm_min(),
+                                        T{1} - L::epsilon(),
+                                        T{1} + L::epsilon(),
+                                        T{1e5},
+                                        T{-1e5}};
   return points;
 }
 
@@ -219,7 +307,8 @@ TEST_CASE("pow is exact where the result is") {
 }
 
 TEST_CASE_TEMPLATE("an element's bits do not depend on its position or its neighbours", T, float, double) {
-  const std::vector<T> x = {T(0.3), T(-0.7), T(3.25), T(1e5), T(2e6), T(-40), T(0.999), T(7.5), T(1e-20), T(-2.5), T(20)};
+  const std::vector<T> x = {T(0.3),   T(-0.7), T(3.25),  T(1e5),  T(2e6), T(-40),
+                            T(0.999), T(7.5),  T(1e-20), T(-2.5), T(20)};
   for (Target t : simd::supported_targets()) {
     const simd::TargetScope scope(t);
     for (int f = 0; f <= static_cast<int>(Function::atan2); ++f)
@@ -232,8 +321,10 @@ TEST_CASE_TEMPLATE("an element's bits do not depend on its position or its neigh
             for (std::size_t i = 0; i < n; ++i) a[i] = x[(i * 5 + n) % x.size()];
             a[at] = v;
             const T here = run<T>(static_cast<Function>(f), a, b)[at];
-            const bool same = std::memcmp(&here, &alone, sizeof(T)) == 0 || (std::isnan(here) && std::isnan(alone));
-            if (!same) FAIL_CHECK("function " << f << " " << simd::target_name(t) << " at " << at << " of " << n);
+            const bool same =
+                std::memcmp(&here, &alone, sizeof(T)) == 0 || (std::isnan(here) && std::isnan(alone));
+            if (!same)
+              FAIL_CHECK("function " << f << " " << simd::target_name(t) << " at " << at << " of " << n);
           }
       }
   }

@@ -1,6 +1,6 @@
 // Block<T>: the lane that formulas use outside the library: 16 elements of float, double or int64_t.
-// Depends on base dtypes only, no Highway. Invariant: exp, tanh, ... run the library's kernels on the target in use,
-// so that a user's op has the same bits as a library op with the same formula.
+// Depends on base dtypes only, no Highway. Invariant: exp, tanh, ... run the library's kernels on the target
+// in use, so that a user's op has the same bits as a library op with the same formula.
 #pragma once
 
 #include <cmath>
@@ -77,33 +77,53 @@ struct Block {
   }
   friend Block operator/(const Block& a, const Block& b) {
     return zip(a, b, [](T x, T y) {
-      if constexpr (floating) return x / y;
-      else return y == 0 ? T{0} : y == -1 ? wrap(0 - bits(x)) : static_cast<T>(x / y);
+      if constexpr (floating)
+        return x / y;
+      else
+        return y == 0 ? T{0} : y == -1 ? wrap(0 - bits(x)) : static_cast<T>(x / y);
     });
   }
   friend Block operator-(const Block& a) {
     return map(a, [](T x) { return floating ? static_cast<T>(-x) : wrap(0 - bits(x)); });
   }
 
-  friend BlockMask<T> operator<(const Block& a, const Block& b) { return test(a, b, [](T x, T y) { return x < y; }); }
-  friend BlockMask<T> operator<=(const Block& a, const Block& b) { return test(a, b, [](T x, T y) { return x <= y; }); }
-  friend BlockMask<T> operator>(const Block& a, const Block& b) { return test(a, b, [](T x, T y) { return x > y; }); }
-  friend BlockMask<T> operator>=(const Block& a, const Block& b) { return test(a, b, [](T x, T y) { return x >= y; }); }
-  friend BlockMask<T> operator==(const Block& a, const Block& b) { return test(a, b, [](T x, T y) { return x == y; }); }
-  friend BlockMask<T> operator!=(const Block& a, const Block& b) { return test(a, b, [](T x, T y) { return x != y; }); }
+  friend BlockMask<T> operator<(const Block& a, const Block& b) {
+    return test(a, b, [](T x, T y) { return x < y; });
+  }
+  friend BlockMask<T> operator<=(const Block& a, const Block& b) {
+    return test(a, b, [](T x, T y) { return x <= y; });
+  }
+  friend BlockMask<T> operator>(const Block& a, const Block& b) {
+    return test(a, b, [](T x, T y) { return x > y; });
+  }
+  friend BlockMask<T> operator>=(const Block& a, const Block& b) {
+    return test(a, b, [](T x, T y) { return x >= y; });
+  }
+  friend BlockMask<T> operator==(const Block& a, const Block& b) {
+    return test(a, b, [](T x, T y) { return x == y; });
+  }
+  friend BlockMask<T> operator!=(const Block& a, const Block& b) {
+    return test(a, b, [](T x, T y) { return x != y; });
+  }
 
-  friend BlockMask<T> isnan(const Block& a) { return test(a, a, [](T x, T y) { return x != y; }); }
+  friend BlockMask<T> isnan(const Block& a) {
+    return test(a, a, [](T x, T y) { return x != y; });
+  }
   friend BlockMask<T> isfinite(const Block& a) {
     return test(a, a, [](T x, T) {
-      if constexpr (floating) return std::isfinite(x);
-      else return true;
+      if constexpr (floating)
+        return std::isfinite(x);
+      else
+        return true;
     });
   }
 
   friend Block abs(const Block& a) {
     return map(a, [](T x) {
-      if constexpr (floating) return std::fabs(x);
-      else return x < 0 ? wrap(0 - bits(x)) : x;
+      if constexpr (floating)
+        return std::fabs(x);
+      else
+        return x < 0 ? wrap(0 - bits(x)) : x;
     });
   }
   /// -1, 0 or 1; NaN stays NaN, and a zero keeps its sign.
@@ -123,8 +143,10 @@ struct Block {
   }
   friend Block floor(const Block& a) {
     return map(a, [](T x) {
-      if constexpr (floating) return std::floor(x);
-      else return x;
+      if constexpr (floating)
+        return std::floor(x);
+      else
+        return x;
     });
   }
 
@@ -146,7 +168,8 @@ struct Block {
   static std::uint64_t bits(T x) { return static_cast<std::uint64_t>(static_cast<std::int64_t>(x)); }
   // An integer lane cuts a literal beyond its range, infinity included, to the nearest end.
   static T literal(double c) {
-    if constexpr (floating) return static_cast<T>(c);
+    if constexpr (floating)
+      return static_cast<T>(c);
     else
       return c >= 0x1p63    ? std::numeric_limits<T>::max()
              : c <= -0x1p63 ? std::numeric_limits<T>::min()

@@ -1,6 +1,6 @@
-// block_kernels<Op>(): the kernel table of an op struct on Block lanes, compiled where it is asked for: users' ops, and
-// the integer kernels of the library. Depends on block.hpp and the op traits.
-// Invariant: the last, partial block runs the same lanes, padded with zeros that are never stored.
+// block_kernels<Op>(): the kernel table of an op struct on Block lanes, compiled where it is asked for:
+// users' ops, and the integer kernels of the library. Depends on block.hpp and the op traits. Invariant: the
+// last, partial block runs the same lanes, padded with zeros that are never stored.
 #pragma once
 
 #include <cstring>
@@ -14,7 +14,8 @@ namespace thalweg::simd {
 template <class Op>
 typename ops::PointwiseTraits<Op>::Attrs attrs_of(const void* attrs) noexcept {
   using Attrs = typename ops::PointwiseTraits<Op>::Attrs;
-  static_assert(std::is_trivially_copyable_v<Attrs>, "thalweg: the Attrs of a pointwise op must be plain data");
+  static_assert(std::is_trivially_copyable_v<Attrs>,
+                "thalweg: the Attrs of a pointwise op must be plain data");
   Attrs t;
   if constexpr (ops::PointwiseTraits<Op>::has_attrs) std::memcpy(&t, attrs, sizeof t);
   return t;
@@ -22,7 +23,8 @@ typename ops::PointwiseTraits<Op>::Attrs attrs_of(const void* attrs) noexcept {
 
 /// One block: `count` elements from each source through `formula`; a full block moves by constant sizes.
 template <class V, int Sources, bool Full, class Formula>
-void run_block(const typename V::element* const* src, typename V::element* dst, std::size_t count, Formula formula) noexcept {
+void run_block(const typename V::element* const* src, typename V::element* dst, std::size_t count,
+               Formula formula) noexcept {
   using T = typename V::element;
   const std::size_t bytes = (Full ? static_cast<std::size_t>(block_width) : count) * sizeof(T);
   V in[Sources];
@@ -52,8 +54,8 @@ void walk_blocks(const void* const* src, void* dst, std::int64_t n, Formula form
 template <class Op, class V>
 void block_forward(const void* const* src, void* dst, std::int64_t n, const void* attrs) noexcept {
   const auto t = attrs_of<Op>(attrs);
-  walk_blocks<V, ops::PointwiseTraits<Op>::arity>(src, dst, n,
-                                                  [&t](const V* in) { return ops::forward_formula<Op>(in, t); });
+  walk_blocks<V, ops::PointwiseTraits<Op>::arity>(
+      src, dst, n, [&t](const V* in) { return ops::forward_formula<Op>(in, t); });
 }
 
 template <class Op, int Operand, class V>
@@ -65,15 +67,19 @@ void block_backward(const void* const* src, void* dst, std::int64_t n, const voi
 
 template <class Op, int Operand, class V>
 constexpr kernels::PointwiseFn block_backward_or_null() noexcept {
-  if constexpr (ops::PointwiseTraits<Op>::kind[Operand] == DerivativeKind::none) return nullptr;
-  else return &block_backward<Op, Operand, V>;
+  if constexpr (ops::PointwiseTraits<Op>::kind[Operand] == DerivativeKind::none)
+    return nullptr;
+  else
+    return &block_backward<Op, Operand, V>;
 }
 
 /// The forward on the integer lane; nullptr where the op is not defined on integers.
 template <class Op>
 constexpr kernels::PointwiseFn integer_forward() noexcept {
-  if constexpr (Op::row.integers) return &block_forward<Op, Block<std::int64_t>>;
-  else return nullptr;
+  if constexpr (Op::row.integers)
+    return &block_forward<Op, Block<std::int64_t>>;
+  else
+    return nullptr;
 }
 
 /// The whole table of one op on Block lanes.

@@ -1,5 +1,6 @@
-// GroupTable: one family of ops on the four targets, with the integer kernels added; what each pointwise_*.cpp exports.
-// Depends on pointwise.hpp and block_kernels.hpp. Invariant: constant-initialised, so it is ready before any code runs.
+// GroupTable: one family of ops on the four targets, with the integer kernels added; what each
+// pointwise_*.cpp exports. Depends on pointwise.hpp and block_kernels.hpp. Invariant: constant-initialised,
+// so it is ready before any code runs.
 #pragma once
 
 #include <thalweg/ops/kernels/pointwise.hpp>

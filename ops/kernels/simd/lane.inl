@@ -1,7 +1,7 @@
-// Lane<D>: the lane that formulas run on inside the library, one Highway vector. Included once per instruction set, with
-// <hwy/highway.h> before it, by each multi-target file; opens thalweg::simd::HWY_NAMESPACE itself.
-// Invariant: an operator is one rounding; a * b + c in a formula is never fused, so that it has the bits of the same
-// formula evaluated one tensor operation at a time.
+// Lane<D>: the lane that formulas run on inside the library, one Highway vector. Included once per
+// instruction set, with <hwy/highway.h> before it, by each multi-target file; opens
+// thalweg::simd::HWY_NAMESPACE itself. Invariant: an operator is one rounding; a * b + c in a formula is
+// never fused, so that it has the bits of the same formula evaluated one tensor operation at a time.
 #if defined(THALWEG_LANE_INL) == defined(HWY_TARGET_TOGGLE)
 #ifdef THALWEG_LANE_INL
 #undef THALWEG_LANE_INL
@@ -43,7 +43,8 @@ struct Lane {
   Lane() = default;
   HWY_INLINE Lane(Vector x) : v(x) {}  // NOLINT(google-explicit-constructor)
   /// A literal of the formula, in every place.
-  HWY_INLINE Lane(double c) : v(hn::Set(D(), static_cast<element>(c))) {}  // NOLINT(google-explicit-constructor)
+  HWY_INLINE Lane(double c)
+      : v(hn::Set(D(), static_cast<element>(c))) {}  // NOLINT(google-explicit-constructor)
 
   friend HWY_INLINE Lane operator+(Lane a, Lane b) { return hn::Add(a.v, b.v); }
   friend HWY_INLINE Lane operator-(Lane a, Lane b) { return hn::Sub(a.v, b.v); }
@@ -67,8 +68,12 @@ struct Lane {
   /// -1, 0 or 1; NaN stays NaN, and a zero keeps its sign.
   friend HWY_INLINE Lane sign(Lane a) { return select(a > 0, 1, select(a < 0, -1, a)); }
   /// NaN if either is NaN.
-  friend HWY_INLINE Lane maximum(Lane a, Lane b) { return select(isnan(a), a, select(isnan(b) | (b > a), b, a)); }
-  friend HWY_INLINE Lane minimum(Lane a, Lane b) { return select(isnan(a), a, select(isnan(b) | (b < a), b, a)); }
+  friend HWY_INLINE Lane maximum(Lane a, Lane b) {
+    return select(isnan(a), a, select(isnan(b) | (b > a), b, a));
+  }
+  friend HWY_INLINE Lane minimum(Lane a, Lane b) {
+    return select(isnan(a), a, select(isnan(b) | (b < a), b, a));
+  }
 
   friend HWY_INLINE Lane exp(Lane a) { return vmath::Exp(D(), a.v); }
   friend HWY_INLINE Lane log(Lane a) { return vmath::Log(D(), a.v); }

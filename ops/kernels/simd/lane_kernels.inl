@@ -1,5 +1,5 @@
-// The contiguous kernels of op structs on Lane, and the table of a list of ops. Included once per instruction set;
-// opens thalweg::simd::HWY_NAMESPACE itself and leaves Row, List and the op traits visible there.
+// The contiguous kernels of op structs on Lane, and the table of a list of ops. Included once per instruction
+// set; opens thalweg::simd::HWY_NAMESPACE itself and leaves Row, List and the op traits visible there.
 // Invariant: the last, partial vector runs the same lanes as the others, its missing places read as zero.
 #include <thalweg/ops/kernels/simd/lane.inl>
 
@@ -23,13 +23,17 @@ template <class Op>
 struct Forward {
   static constexpr int sources = PointwiseTraits<Op>::arity;
   template <class V, class A>
-  static HWY_INLINE V call(const V* in, const A& attrs) { return forward_formula<Op>(in, attrs); }
+  static HWY_INLINE V call(const V* in, const A& attrs) {
+    return forward_formula<Op>(in, attrs);
+  }
 };
 template <class Op, int Operand>
 struct Backward {
   static constexpr int sources = backward_sources<Op, Operand>;
   template <class V, class A>
-  static HWY_INLINE V call(const V* in, const A& attrs) { return gradient_formula<Op, Operand>(in, attrs); }
+  static HWY_INLINE V call(const V* in, const A& attrs) {
+    return gradient_formula<Op, Operand>(in, attrs);
+  }
 };
 
 /// The last `count` elements, fewer than a vector.
@@ -45,7 +49,8 @@ HWY_INLINE void run_tail(const T* const* p, T* out, std::int64_t i, size_t count
 #else
   alignas(64) T buffer[HWY_MAX_BYTES / sizeof(T)];
   for (int s = 0; s < k; ++s) {
-    for (size_t j = 0; j < HWY_MAX_BYTES / sizeof(T); ++j) buffer[j] = j < count ? p[s][i + static_cast<std::int64_t>(j)] : T{0};
+    for (size_t j = 0; j < HWY_MAX_BYTES / sizeof(T); ++j)
+      buffer[j] = j < count ? p[s][i + static_cast<std::int64_t>(j)] : T{0};
     in[s].v = hn::Load(d, buffer);
   }
   hn::Store(Formula::call(in, attrs).v, d, buffer);
@@ -77,8 +82,10 @@ void run_kernel(const void* const* src, void* dst, std::int64_t n, const void* a
 
 template <class Op, int Operand, class T>
 constexpr kernels::PointwiseFn backward_or_null() {
-  if constexpr (PointwiseTraits<Op>::kind[Operand] == DerivativeKind::none) return nullptr;
-  else return &run_kernel<Op, Backward<Op, Operand>, T>;
+  if constexpr (PointwiseTraits<Op>::kind[Operand] == DerivativeKind::none)
+    return nullptr;
+  else
+    return &run_kernel<Op, Backward<Op, Operand>, T>;
 }
 
 template <class Op>

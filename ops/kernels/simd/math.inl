@@ -1,18 +1,19 @@
-// Vector exp, log, tanh, ... for float and double lanes. Included once per instruction set by lane.inl, inside
-// thalweg::simd::HWY_NAMESPACE::vmath; depends on Highway only. Coefficients: fit_math.py.
+// Vector exp, log, tanh, ... for float and double lanes. Included once per instruction set by lane.inl,
+// inside thalweg::simd::HWY_NAMESPACE::vmath; depends on Highway only. Coefficients: fit_math.py.
 // Invariant: a lane's bits depend on that lane alone. Where the target has FMA it is used here, and only here.
 //
-//  worst error seen, ulp   float  double   method
-//  exp                      1       1      Cody-Waite to |r| <= ln 2 / 2, two-step scaling (denormals are right)
-//  expm1                    2       2      the same reduction, 2 (s (e^r - 1) + (s - 1/2)), s = 2^(n-1)
-//  log, log1p               1       1      m in [sqrt 1/2, sqrt 2), series of atanh(f / (2 + f))
-//  tanh                     2       2      odd polynomial below 0.625, else 1 - 2 / (e^2x + 1)
-//  sigmoid                  2       2      e^-|x| never overflows
-//  erf                      2       2      odd polynomial below 1, else 1 - erfc
-//  erfc                     3       4      t e^(-x^2) P(t), t = 2 / (2 + x), x^2 in two parts
-//  sin, cos                 1       1      three-part pi/2 to |x| <= 10^6, beyond by libm, lane by lane
-//  pow                      1       1      log in two doubles; float: through double
-//  atan2                    1       3      |t| <= tan(pi/8); float: through double
+//  bound, ulp  float  double  method (the bounds are those of tests/kernels/test_simd_math.cpp)
+//  exp         1      1       Cody-Waite to |r| <= ln 2 / 2, two-step scaling (denormals are right)
+//  expm1       1.6    2       the same reduction, 2 (s (e^r - 1) + (s - 1/2)), s = 2^(n-1)
+//  log         0.9    0.9     m in [sqrt 1/2, sqrt 2), series of atanh(f / (2 + f))
+//  log1p       0.95   0.95    the same with the rounding of 1 + x put back
+//  tanh        1.4    1.4     odd polynomial below 0.625, else 1 - 2 / (e^2x + 1)
+//  sigmoid     2.5    2.5     e^-|x| never overflows
+//  erf         1.5    1.5     odd polynomial below 1, else 1 - erfc
+//  erfc        6      5.5     t e^(-x^2) P(t), t = 2 / (2 + x), x^2 in two parts
+//  sin, cos    0.51   0.9     three-part pi/2 to |x| <= 10^6, beyond by libm; float: through double
+//  pow         0.51   1.25    log in two doubles; float: through double
+//  atan2       0.51   2.3     |t| <= tan(pi/8); float: through double
 
 /// Polynomial by Horner's rule, lowest power first.
 template <class D, class V>
@@ -39,7 +40,7 @@ struct Format<float> {
   static constexpr int bias = 127;
   static constexpr Bits sqrt_half = 0x3F3504F3;
   static constexpr Bits one = 0x3F800000;
-  static constexpr Bits big_exponent = 0x4B000000;  // 2^23: a small integer or-ed in is added
+  static constexpr Bits big_exponent = 0x4B000000;   // 2^23: a small integer or-ed in is added
   static constexpr double round_magic = 12582912.0;  // 1.5 2^23
   static constexpr double min_normal = 0x1p-126;
   static constexpr double denormal_scale = 0x1p25;
@@ -94,7 +95,8 @@ HWY_INLINE V ProductError(D d, V a, V b, V product) {
 #endif
 }
 
-// ---- exp family ---------------------------------------------------------------------------------------------------
+// ---- exp family
+// ---------------------------------------------------------------------------------------------------
 
 /// (e^r - 1 - r) / r^2 on |r| <= ln 2 / 2.
 template <class D, class V>
@@ -102,9 +104,9 @@ HWY_INLINE V ExpTail(D d, V r) {
   if constexpr (sizeof(hn::TFromD<D>) == 4)
     return Poly(d, r, 0.500000001, 0.166666667, 0.0416664642, 0.00833331084, 0.00139337307, 0.000198910805);
   else
-    return Poly(d, r, 0.5, 0.16666666666666671, 0.04166666666666667, 0.0083333333333260831, 0.0013888888888883711,
-                0.00019841269875002279, 2.4801587325677462e-5, 2.7557255170000887e-6, 2.755727347871858e-7,
-                2.5105312729622102e-8, 2.0914755325893202e-9);
+    return Poly(d, r, 0.5, 0.16666666666666671, 0.04166666666666667, 0.0083333333333260831,
+                0.0013888888888883711, 0.00019841269875002279, 2.4801587325677462e-5, 2.7557255170000887e-6,
+                2.755727347871858e-7, 2.5105312729622102e-8, 2.0914755325893202e-9);
 }
 
 /// x = n ln 2 + r; n comes as a float and, in the low bits of `shifted`, as an integer.
@@ -128,7 +130,8 @@ template <class D, class V>
 HWY_INLINE V PowerOfTwo(D d, V shifted, int offset) {
   using F = FormatOf<D>;
   const BitsTag<D> db;
-  const auto n = hn::Add(hn::BitCast(db, shifted), hn::Set(db, static_cast<typename F::Bits>(F::bias + offset)));
+  const auto n =
+      hn::Add(hn::BitCast(db, shifted), hn::Set(db, static_cast<typename F::Bits>(F::bias + offset)));
   return hn::BitCast(d, hn::ShiftLeft<F::mantissa>(n));
 }
 
@@ -215,7 +218,8 @@ HWY_NOINLINE V Tanh(D d, V x) {
   return hn::IfThenElse(hn::IsNaN(x), x, hn::CopySignToAbs(y, x));
 }
 
-// ---- log family ---------------------------------------------------------------------------------------------------
+// ---- log family
+// ---------------------------------------------------------------------------------------------------
 
 /// x = m 2^e with m in [sqrt 1/2, sqrt 2), for positive normal x.
 template <class V>
@@ -297,7 +301,8 @@ HWY_NOINLINE V Log1p(D d, V x) {
   return hn::IfThenElse(hn::Lt(hn::Abs(x), Number(d, F::tiny)), x, special);
 }
 
-// ---- error functions ------------------------------------------------------------------------------------------------
+// ---- error functions
+// ------------------------------------------------------------------------------------------------
 
 /// erf on [0, 1].
 template <class D, class V>
@@ -323,8 +328,8 @@ HWY_INLINE V ErfcLarge(D d, V a) {
   const V q = hn::Sub(Number(d, 1), hn::Add(t, t));
   V p;
   if constexpr (sizeof(hn::TFromD<D>) == 4)
-    p = Poly(d, q, 0.510791354, -0.343580331, 0.139735904, -0.0182215812, -0.0107524662, 0.00324467577, 0.00152462463,
-             -0.000439775174, -0.000268663688, 5.11761988e-5);
+    p = Poly(d, q, 0.510791354, -0.343580331, 0.139735904, -0.0182215812, -0.0107524662, 0.00324467577,
+             0.00152462463, -0.000439775174, -0.000268663688, 5.11761988e-5);
   else
     p = Poly(d, q, 0.51079135262101149, -0.34358034220690529, 0.1397360462780274, -0.018221115753439868,
              -0.010755330944749049, 0.0032395925338938877, 0.0015453060298994513, -0.00041864803193438712,

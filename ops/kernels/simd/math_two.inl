@@ -1,5 +1,5 @@
-// Vector sin, cos, pow and atan2; float goes through double. Included once per instruction set by lane.inl after
-// math.inl, inside thalweg::simd::HWY_NAMESPACE::vmath. The table of errors stands in math.inl.
+// Vector sin, cos, pow and atan2; float goes through double. Included once per instruction set by lane.inl
+// after math.inl, inside thalweg::simd::HWY_NAMESPACE::vmath. The table of errors stands in math.inl.
 // Invariant: special values as in C99's Annex F.
 
 /// Applies a double-lane function object to float lanes, half a vector at a time.
@@ -18,7 +18,8 @@ HWY_INLINE hn::Vec<D> ThroughDouble(D d, F f, V... x) {
 #endif
 }
 
-// ---- sin, cos -------------------------------------------------------------------------------------------------------
+// ---- sin, cos
+// -------------------------------------------------------------------------------------------------------
 
 struct UseSin {
   static double scalar(double x) { return std::sin(x); }
@@ -45,10 +46,10 @@ HWY_INLINE V SinShifted(D d, V x, uint64_t quarter) {
 
   const V one = Number(d, 1);
   const V z = hn::Mul(r, r);
-  const V s = Poly(d, z, -0.16666666666666665, 0.0083333333333309366, -0.00019841269836740532, 2.7557316093198405e-6,
-                   -2.5051129896450186e-8, 1.5917988979397433e-10);
-  const V c = Poly(d, z, 0.041666666666666665, -0.001388888888888739, 2.4801587298754401e-5, -2.755731726587808e-7,
-                   2.0876145049413179e-9, -1.138254464534925e-11);
+  const V s = Poly(d, z, -0.16666666666666665, 0.0083333333333309366, -0.00019841269836740532,
+                   2.7557316093198405e-6, -2.5051129896450186e-8, 1.5917988979397433e-10);
+  const V c = Poly(d, z, 0.041666666666666665, -0.001388888888888739, 2.4801587298754401e-5,
+                   -2.755731726587808e-7, 2.0876145049413179e-9, -1.138254464534925e-11);
   const V half_z = hn::Mul(z, Number(d, 0.5));
   const V sine = hn::Add(r, hn::MulAdd(hn::Mul(r, z), s, hn::NegMulAdd(low, half_z, low)));
   const V head = hn::Sub(one, half_z);
@@ -90,25 +91,34 @@ HWY_NOINLINE V CosDouble(D d, V x) {
 
 struct CallSin {
   template <class D, class V>
-  HWY_INLINE V operator()(D d, V x) const { return SinDouble(d, x); }
+  HWY_INLINE V operator()(D d, V x) const {
+    return SinDouble(d, x);
+  }
 };
 struct CallCos {
   template <class D, class V>
-  HWY_INLINE V operator()(D d, V x) const { return CosDouble(d, x); }
+  HWY_INLINE V operator()(D d, V x) const {
+    return CosDouble(d, x);
+  }
 };
 
 template <class D, class V>
 HWY_INLINE V Sin(D d, V x) {
-  if constexpr (sizeof(hn::TFromD<D>) == 4) return ThroughDouble(d, CallSin(), x);
-  else return SinDouble(d, x);
+  if constexpr (sizeof(hn::TFromD<D>) == 4)
+    return ThroughDouble(d, CallSin(), x);
+  else
+    return SinDouble(d, x);
 }
 template <class D, class V>
 HWY_INLINE V Cos(D d, V x) {
-  if constexpr (sizeof(hn::TFromD<D>) == 4) return ThroughDouble(d, CallCos(), x);
-  else return CosDouble(d, x);
+  if constexpr (sizeof(hn::TFromD<D>) == 4)
+    return ThroughDouble(d, CallCos(), x);
+  else
+    return CosDouble(d, x);
 }
 
-// ---- pow --------------------------------------------------------------------------------------------------------------
+// ---- pow
+// --------------------------------------------------------------------------------------------------------------
 
 template <class V>
 struct TwoParts {
@@ -133,9 +143,9 @@ HWY_INLINE TwoParts<V> LogTwoParts(D d, V a) {
   const V z = hn::Mul(s, s);
   const V z_low = hn::MulAdd(hn::Add(s, s), s_low, ProductError(d, s, s, z));
   // 2 atanh(s) = s (2 + t), t = 2/3 z + z^2 P(z)
-  const V p = hn::Mul(hn::Mul(z, z), Poly(d, z, 0.4, 0.28571428571429371, 0.22222222221652765, 0.18181818336099846,
-                                          0.15384594887007179, 0.13334808798812339, 0.11706126464563397,
-                                          0.11724327060846747));
+  const V p = hn::Mul(hn::Mul(z, z), Poly(d, z, 0.4, 0.28571428571429371, 0.22222222221652765,
+                                          0.18181818336099846, 0.15384594887007179, 0.13334808798812339,
+                                          0.11706126464563397, 0.11724327060846747));
   const V third = Number(d, 0x1.5555555555555p-1);
   const V lead = hn::Mul(z, third);
   const V lead_low = hn::Add(ProductError(d, z, third, lead),
@@ -164,7 +174,8 @@ HWY_INLINE V PowPositive(D d, V a, V y) {
     const TwoParts<V> log = LogTwoParts(d, a);
     const V high = hn::Mul(y, log.high);
     const V low = hn::MulAdd(y, log.low, ProductError(d, y, log.high, high));
-    const V c = hn::Min(hn::Max(high, Number(d, Format<double>::exp_low)), Number(d, Format<double>::exp_high));
+    const V c =
+        hn::Min(hn::Max(high, Number(d, Format<double>::exp_low)), Number(d, Format<double>::exp_high));
     const ExpParts<V> parts = ReduceExp(d, c);
     const V r = hn::Add(parts.r, hn::IfThenElseZero(hn::Eq(c, high), low));
     const V p = hn::Add(hn::MulAdd(hn::Mul(r, r), ExpTail(d, r), r), Number(d, 1));
@@ -183,7 +194,8 @@ HWY_NOINLINE V PowDouble(D d, V x, V y) {
   const V y_abs = hn::Abs(y);
   V magnitude = PowPositive<Precise>(d, a, y);
   const auto positive = hn::Gt(y, zero);
-  // 0 and infinity as bases mirror each other; an infinite exponent asks only on which side of 1 the base lies.
+  // 0 and infinity as bases mirror each other; an infinite exponent asks only on which side of 1 the base
+  // lies.
   const V to_zero = hn::IfThenElse(positive, zero, infinity);
   const V to_infinity = hn::IfThenElse(positive, infinity, zero);
   magnitude = hn::IfThenElse(hn::Eq(a, zero), to_zero, magnitude);
@@ -204,16 +216,21 @@ HWY_NOINLINE V PowDouble(D d, V x, V y) {
 
 struct CallPow {
   template <class D, class V>
-  HWY_INLINE V operator()(D d, V x, V y) const { return PowDouble<false>(d, x, y); }
+  HWY_INLINE V operator()(D d, V x, V y) const {
+    return PowDouble<false>(d, x, y);
+  }
 };
 
 template <class D, class V>
 HWY_INLINE V Pow(D d, V x, V y) {
-  if constexpr (sizeof(hn::TFromD<D>) == 4) return ThroughDouble(d, CallPow(), x, y);
-  else return PowDouble<true>(d, x, y);
+  if constexpr (sizeof(hn::TFromD<D>) == 4)
+    return ThroughDouble(d, CallPow(), x, y);
+  else
+    return PowDouble<true>(d, x, y);
 }
 
-// ---- atan2 ------------------------------------------------------------------------------------------------------------
+// ---- atan2
+// ------------------------------------------------------------------------------------------------------------
 
 template <class D, class V>
 HWY_NOINLINE V Atan2Double(D d, V y, V x) {
@@ -222,7 +239,8 @@ HWY_NOINLINE V Atan2Double(D d, V y, V x) {
   const V infinity = Number(d, __builtin_huge_val());
   V ax = hn::Abs(x);
   V ay = hn::Abs(y);
-  // Infinite operands count as 1 against 0, so that the quotient exists; huge ones are scaled, their sum overflows.
+  // Infinite operands count as 1 against 0, so that the quotient exists; huge ones are scaled, their sum
+  // overflows.
   const V top = hn::Max(ax, ay);
   const auto infinite = hn::Eq(top, infinity);
   ax = hn::IfThenElse(infinite, hn::IfThenElseZero(hn::Eq(ax, infinity), one), ax);
@@ -241,12 +259,14 @@ HWY_NOINLINE V Atan2Double(D d, V y, V x) {
   const V p = Poly(d, z, -0.33333333333333333, 0.19999999999999803, -0.14285714285659327, 0.11111111105106705,
                    -0.090909087510766359, 0.076922963049744701, -0.066664236280692576, 0.058789145444006217,
                    -0.052303478730160742, 0.045511081263251719, -0.034558092551413796, 0.01627194475162406);
-  // angle = base + sign * (q + q z p), with base a multiple of pi/4 in two parts and at most one rounding of note.
+  // angle = base + sign * (q + q z p), with base a multiple of pi/4 in two parts and at most one rounding of
+  // note.
   V angle = hn::MulAdd(hn::Mul(q, z), p, q);
   const V quarter_high = hn::IfThenElseZero(upper, Number(d, 0x1.921fb54442d18p-1));
   const V quarter_low = hn::IfThenElseZero(upper, Number(d, 0x1.1a62633145c07p-55));
   const auto steep = hn::Gt(ay, ax);
-  const auto behind = hn::MaskFromVec(hn::BitCast(d, hn::BroadcastSignBit(hn::BitCast(hn::RebindToSigned<D>(), x))));
+  const auto behind =
+      hn::MaskFromVec(hn::BitCast(d, hn::BroadcastSignBit(hn::BitCast(hn::RebindToSigned<D>(), x))));
   const V minus = hn::SignBit(d);
   // steep: pi/2 - angle; behind: pi - that.
   V high = hn::IfThenElse(steep, hn::Sub(Number(d, 0x1.921fb54442d18p+0), quarter_high), quarter_high);
@@ -256,16 +276,21 @@ HWY_NOINLINE V Atan2Double(D d, V y, V x) {
   low = hn::IfThenElse(behind, hn::Sub(Number(d, 0x1.1a62633145c07p-53), low), low);
   angle = hn::Xor(angle, hn::IfThenElseZero(behind, minus));
   const V result = hn::Add(high, hn::Add(low, angle));
-  return hn::IfThenElse(hn::Or(hn::IsNaN(x), hn::IsNaN(y)), hn::Add(x, y), hn::CopySignToAbs(hn::Abs(result), y));
+  return hn::IfThenElse(hn::Or(hn::IsNaN(x), hn::IsNaN(y)), hn::Add(x, y),
+                        hn::CopySignToAbs(hn::Abs(result), y));
 }
 
 struct CallAtan2 {
   template <class D, class V>
-  HWY_INLINE V operator()(D d, V y, V x) const { return Atan2Double(d, y, x); }
+  HWY_INLINE V operator()(D d, V y, V x) const {
+    return Atan2Double(d, y, x);
+  }
 };
 
 template <class D, class V>
 HWY_INLINE V Atan2(D d, V y, V x) {
-  if constexpr (sizeof(hn::TFromD<D>) == 4) return ThroughDouble(d, CallAtan2(), y, x);
-  else return Atan2Double(d, y, x);
+  if constexpr (sizeof(hn::TFromD<D>) == 4)
+    return ThroughDouble(d, CallAtan2(), y, x);
+  else
+    return Atan2Double(d, y, x);
 }

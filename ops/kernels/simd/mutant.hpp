@@ -1,5 +1,6 @@
-// Mutant<V>: a lane that corrupts one arithmetic step of a formula, so that the harness can prove it would notice.
-// Depends on block lanes. Invariant: with the plan's k out of reach it computes exactly what V computes.
+// Mutant<V>: a lane that corrupts one arithmetic step of a formula, so that the harness can prove it would
+// notice. Depends on block lanes. Invariant: with the plan's k out of reach it computes exactly what V
+// computes.
 #pragma once
 
 #include <thalweg/ops/kernels/simd/block_kernels.hpp>
@@ -16,7 +17,8 @@ enum class Mutation : int {
 };
 inline constexpr int mutation_count = 5;
 
-/// Which step to corrupt. Each formula call numbers its steps (literals, operators, functions, selections) from 0.
+/// Which step to corrupt. Each formula call numbers its steps (literals, operators, functions, selections)
+/// from 0.
 struct MutationPlan {
   int k = -1;            ///< the step to corrupt; -1 for none
   int kind = 0;          ///< a Mutation
@@ -38,7 +40,9 @@ struct MutantMask {
   friend MutantMask operator&(const MutantMask& a, const MutantMask& b) { return {a.m & b.m}; }
   friend MutantMask operator|(const MutantMask& a, const MutantMask& b) { return {a.m | b.m}; }
   friend MutantMask operator!(const MutantMask& a) { return {!a.m}; }
-  friend Mutant<V> select(const MutantMask& c, const Mutant<V>& a, const Mutant<V>& b) { return Mutant<V>::choose(c, a, b); }
+  friend Mutant<V> select(const MutantMask& c, const Mutant<V>& a, const Mutant<V>& b) {
+    return Mutant<V>::choose(c, a, b);
+  }
 };
 
 template <class V>
@@ -48,32 +52,79 @@ struct Mutant : V {
   Mutant() = default;
   Mutant(const V& x) : V(x) {}  // NOLINT(google-explicit-constructor)
   /// A literal of the formula is a step too.
-  Mutant(double c) : V(hit(Mutation::constant) ? 1.5 * c + 0.25 : c) {}  // NOLINT(google-explicit-constructor)
+  Mutant(double c)
+      : V(hit(Mutation::constant) ? 1.5 * c + 0.25 : c) {}  // NOLINT(google-explicit-constructor)
 
-  friend Mutant operator+(const Mutant& a, const Mutant& b) { return binary(a, b, false, [](const V& x, const V& y) { return x + y; }); }
-  friend Mutant operator-(const Mutant& a, const Mutant& b) { return binary(a, b, true, [](const V& x, const V& y) { return x - y; }); }
-  friend Mutant operator*(const Mutant& a, const Mutant& b) { return binary(a, b, false, [](const V& x, const V& y) { return x * y; }); }
-  friend Mutant operator/(const Mutant& a, const Mutant& b) { return binary(a, b, true, [](const V& x, const V& y) { return x / y; }); }
-  friend Mutant pow(const Mutant& a, const Mutant& b) { return binary(a, b, true, [](const V& x, const V& y) { return pow(x, y); }); }
-  friend Mutant atan2(const Mutant& a, const Mutant& b) { return binary(a, b, true, [](const V& x, const V& y) { return atan2(x, y); }); }
-  friend Mutant maximum(const Mutant& a, const Mutant& b) { return binary(a, b, false, [](const V& x, const V& y) { return maximum(x, y); }); }
-  friend Mutant minimum(const Mutant& a, const Mutant& b) { return binary(a, b, false, [](const V& x, const V& y) { return minimum(x, y); }); }
+  friend Mutant operator+(const Mutant& a, const Mutant& b) {
+    return binary(a, b, false, [](const V& x, const V& y) { return x + y; });
+  }
+  friend Mutant operator-(const Mutant& a, const Mutant& b) {
+    return binary(a, b, true, [](const V& x, const V& y) { return x - y; });
+  }
+  friend Mutant operator*(const Mutant& a, const Mutant& b) {
+    return binary(a, b, false, [](const V& x, const V& y) { return x * y; });
+  }
+  friend Mutant operator/(const Mutant& a, const Mutant& b) {
+    return binary(a, b, true, [](const V& x, const V& y) { return x / y; });
+  }
+  friend Mutant pow(const Mutant& a, const Mutant& b) {
+    return binary(a, b, true, [](const V& x, const V& y) { return pow(x, y); });
+  }
+  friend Mutant atan2(const Mutant& a, const Mutant& b) {
+    return binary(a, b, true, [](const V& x, const V& y) { return atan2(x, y); });
+  }
+  friend Mutant maximum(const Mutant& a, const Mutant& b) {
+    return binary(a, b, false, [](const V& x, const V& y) { return maximum(x, y); });
+  }
+  friend Mutant minimum(const Mutant& a, const Mutant& b) {
+    return binary(a, b, false, [](const V& x, const V& y) { return minimum(x, y); });
+  }
 
-  friend Mutant operator-(const Mutant& a) { return unary(a, [](const V& x) { return -x; }); }
-  friend Mutant abs(const Mutant& a) { return unary(a, [](const V& x) { return abs(x); }); }
-  friend Mutant sign(const Mutant& a) { return unary(a, [](const V& x) { return sign(x); }); }
-  friend Mutant sqrt(const Mutant& a) { return unary(a, [](const V& x) { return sqrt(x); }); }
-  friend Mutant floor(const Mutant& a) { return unary(a, [](const V& x) { return floor(x); }); }
-  friend Mutant exp(const Mutant& a) { return unary(a, [](const V& x) { return exp(x); }); }
-  friend Mutant log(const Mutant& a) { return unary(a, [](const V& x) { return log(x); }); }
-  friend Mutant log1p(const Mutant& a) { return unary(a, [](const V& x) { return log1p(x); }); }
-  friend Mutant expm1(const Mutant& a) { return unary(a, [](const V& x) { return expm1(x); }); }
-  friend Mutant tanh(const Mutant& a) { return unary(a, [](const V& x) { return tanh(x); }); }
-  friend Mutant sigmoid(const Mutant& a) { return unary(a, [](const V& x) { return sigmoid(x); }); }
-  friend Mutant erf(const Mutant& a) { return unary(a, [](const V& x) { return erf(x); }); }
-  friend Mutant erfc(const Mutant& a) { return unary(a, [](const V& x) { return erfc(x); }); }
-  friend Mutant sin(const Mutant& a) { return unary(a, [](const V& x) { return sin(x); }); }
-  friend Mutant cos(const Mutant& a) { return unary(a, [](const V& x) { return cos(x); }); }
+  friend Mutant operator-(const Mutant& a) {
+    return unary(a, [](const V& x) { return -x; });
+  }
+  friend Mutant abs(const Mutant& a) {
+    return unary(a, [](const V& x) { return abs(x); });
+  }
+  friend Mutant sign(const Mutant& a) {
+    return unary(a, [](const V& x) { return sign(x); });
+  }
+  friend Mutant sqrt(const Mutant& a) {
+    return unary(a, [](const V& x) { return sqrt(x); });
+  }
+  friend Mutant floor(const Mutant& a) {
+    return unary(a, [](const V& x) { return floor(x); });
+  }
+  friend Mutant exp(const Mutant& a) {
+    return unary(a, [](const V& x) { return exp(x); });
+  }
+  friend Mutant log(const Mutant& a) {
+    return unary(a, [](const V& x) { return log(x); });
+  }
+  friend Mutant log1p(const Mutant& a) {
+    return unary(a, [](const V& x) { return log1p(x); });
+  }
+  friend Mutant expm1(const Mutant& a) {
+    return unary(a, [](const V& x) { return expm1(x); });
+  }
+  friend Mutant tanh(const Mutant& a) {
+    return unary(a, [](const V& x) { return tanh(x); });
+  }
+  friend Mutant sigmoid(const Mutant& a) {
+    return unary(a, [](const V& x) { return sigmoid(x); });
+  }
+  friend Mutant erf(const Mutant& a) {
+    return unary(a, [](const V& x) { return erf(x); });
+  }
+  friend Mutant erfc(const Mutant& a) {
+    return unary(a, [](const V& x) { return erfc(x); });
+  }
+  friend Mutant sin(const Mutant& a) {
+    return unary(a, [](const V& x) { return sin(x); });
+  }
+  friend Mutant cos(const Mutant& a) {
+    return unary(a, [](const V& x) { return cos(x); });
+  }
 
   friend Mask operator<(const Mutant& a, const Mutant& b) { return test(a.plain() < b.plain()); }
   friend Mask operator<=(const Mutant& a, const Mutant& b) { return test(a.plain() <= b.plain()); }
@@ -159,10 +210,11 @@ constexpr kernels::PointwiseFn mutant_backward_or_null() noexcept {
 /// Call them on the thread that set the plan.
 template <class Op>
 const kernels::PointwiseKernels& mutant_kernels() noexcept {
-  static constexpr kernels::PointwiseKernels table{.forward = {},
-                                                   .backward = {{nullptr, mutant_backward_or_null<Op, 0>(), nullptr},
-                                                                {nullptr, mutant_backward_or_null<Op, 1>(), nullptr},
-                                                                {nullptr, mutant_backward_or_null<Op, 2>(), nullptr}}};
+  static constexpr kernels::PointwiseKernels table{
+      .forward = {},
+      .backward = {{nullptr, mutant_backward_or_null<Op, 0>(), nullptr},
+                   {nullptr, mutant_backward_or_null<Op, 1>(), nullptr},
+                   {nullptr, mutant_backward_or_null<Op, 2>(), nullptr}}};
   return table;
 }
 

@@ -24,7 +24,8 @@ bool has_f16c() noexcept {
 
 Target best_target() noexcept {
   __builtin_cpu_init();
-  if (!__builtin_cpu_supports("ssse3") || !__builtin_cpu_supports("sse4.1") || !__builtin_cpu_supports("sse4.2"))
+  if (!__builtin_cpu_supports("ssse3") || !__builtin_cpu_supports("sse4.1") ||
+      !__builtin_cpu_supports("sse4.2"))
     return Target::scalar;
   if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("bmi") ||
       !__builtin_cpu_supports("bmi2") || !has_f16c())
@@ -35,7 +36,8 @@ Target best_target() noexcept {
   return Target::avx512;
 }
 
-// Priority 101 is the first open to programs, so static initialisers that compute tensors see the best target.
+// Priority 101 is the first open to programs, so static initialisers that compute tensors see the best
+// target.
 [[gnu::constructor(101)]] void choose_target() noexcept {
   detail::target_in_use.store(static_cast<std::uint8_t>(best_target()), std::memory_order_relaxed);
 }
@@ -52,7 +54,8 @@ bool is_supported(Target t) noexcept { return static_cast<std::size_t>(t) < supp
 
 void force_target(Target t) {
   if (!is_supported(t))
-    throw_error<ValueError>({.op = "force_target", .given = target_name(t), .what = "this CPU cannot run it"});
+    throw_error<ValueError>(
+        {.op = "force_target", .given = target_name(t), .what = "this CPU cannot run it"});
   detail::target_in_use.store(static_cast<std::uint8_t>(t), std::memory_order_relaxed);
 }
 

@@ -29,8 +29,8 @@ inline Target current_target() noexcept {
   return static_cast<Target>(detail::target_in_use.load(std::memory_order_relaxed));
 }
 
-/// Makes every later kernel call run on `t`. Throws ValueError when this CPU lacks it. For tests: not meant to be
-/// called while kernels run on other threads.
+/// Makes every later kernel call run on `t`. Throws ValueError when this CPU lacks it. For tests: not meant
+/// to be called while kernels run on other threads.
 void force_target(Target t);
 
 /// "scalar", "sse4", "avx2" or "avx512".
@@ -42,7 +42,9 @@ class TargetScope {
   explicit TargetScope(Target t) : saved_(current_target()) { force_target(t); }
   TargetScope(const TargetScope&) = delete;
   TargetScope& operator=(const TargetScope&) = delete;
-  ~TargetScope() { detail::target_in_use.store(static_cast<std::uint8_t>(saved_), std::memory_order_relaxed); }
+  ~TargetScope() {
+    detail::target_in_use.store(static_cast<std::uint8_t>(saved_), std::memory_order_relaxed);
+  }
 
  private:
   Target saved_;
