@@ -7,7 +7,8 @@
 
 struct Pow {
   static constexpr Row row{.name = "pow", .formula = "y = a^b", .domain = {{0.3, 3}, {-2, 3}}, .ulp_f32 = 1,
-                           .ulp_f64 = 1, .subgradient = "0 and 0 at pow(0, 0); to b: NaN where a < 0"};
+                           .ulp_f64 = 1, .subgradient = "0 and 0 at pow(0, 0); to b: NaN where a < 0",
+                           .note = "pow(1, NaN) and pow(NaN, 0) are 1"};
   template <class V> static V f(V a, V b) { return pow(a, b); }
   // b a^(b-1) is 0 at b = 0, also where a^-1 would overflow.
   template <class V> static V da_ab(V a, V b) { return b * pow(select((b == 0) & !(abs(a) >= 1e-37), 1, a), b - 1); }
