@@ -32,7 +32,20 @@ HWY_INLINE void store(V<T> v, T* y) {
   hn::StoreU(v.v, Tag<T>(), y);
 }
 
-/// The first `n` places from x, the others `rest`.
+/// The first `n` places from x, the others `rest`; and the first `n` places of v to y.
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+template <class T>
+HWY_INLINE V<T> load_part(const T* x, std::int64_t n, T rest) {
+  constexpr Tag<T> d;
+  const auto mask = hn::FirstN(d, static_cast<std::size_t>(n));
+  return V<T>(hn::IfThenElse(mask, hn::MaskedLoad(mask, d, x), hn::Set(d, rest)));
+}
+template <class T>
+HWY_INLINE void store_part(V<T> v, T* y, std::int64_t n) {
+  constexpr Tag<T> d;
+  hn::BlendedStore(v.v, hn::FirstN(d, static_cast<std::size_t>(n)), d, y);
+}
+#else
 template <class T>
 HWY_INLINE V<T> load_part(const T* x, std::int64_t n, T rest) {
   HWY_ALIGN T buffer[static_cast<std::size_t>(width<T>)];
@@ -45,31 +58,25 @@ HWY_INLINE void store_part(V<T> v, T* y, std::int64_t n) {
   hn::Store(v.v, Tag<T>(), buffer);
   for (std::int64_t l = 0; l < n; ++l) y[l] = buffer[l];
 }
+#endif
 
-/// The lanes joined pairwise.
+/// The lanes joined in the instruction set's fixed order.
 template <class T>
 HWY_INLINE T total(V<T> v) {
-  HWY_ALIGN T lanes[static_cast<std::size_t>(width<T>)];
-  hn::Store(v.v, Tag<T>(), lanes);
-  for (std::int64_t half = width<T> / 2; half > 0; half /= 2)
-    for (std::int64_t l = 0; l < half; ++l) lanes[l] += lanes[l + half];
-  return lanes[0];
+  return hn::GetLane(hn::SumOfLanes(Tag<T>(), v.v));
 }
 
 /// max x, NaN if there is one.
 template <class T>
-T largest(const T* x, std::int64_t n) {
+HWY_INLINE T largest(const T* x, std::int64_t n) {
+  constexpr Tag<T> d;
   constexpr T lowest = -std::numeric_limits<T>::infinity();
-  V<T> m(hn::Set(Tag<T>(), lowest));
+  V<T> m(hn::Set(d, lowest));
   std::int64_t i = 0;
   for (; i + width<T> <= n; i += width<T>) m = maximum(m, load(x + i));
   if (i < n) m = maximum(m, load_part(x + i, n - i, lowest));
-  HWY_ALIGN T lanes[static_cast<std::size_t>(width<T>)];
-  hn::Store(m.v, Tag<T>(), lanes);
-  T result = lanes[0];
-  for (std::int64_t l = 1; l < width<T>; ++l)
-    result = lanes[l] > result || lanes[l] != lanes[l] ? lanes[l] : result;
-  return result;
+  if (!hn::AllFalse(d, hn::IsNaN(m.v))) return std::numeric_limits<T>::quiet_NaN();
+  return hn::GetLane(hn::MaxOfLanes(d, m.v));
 }
 
 /// What a row's sum is made of; `take` may also leave its term in y.
