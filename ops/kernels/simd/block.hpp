@@ -1,4 +1,4 @@
-// Block<T>: the lane that formulas use outside the library: 16 elements of float, double or int64_t.
+// Block<T>: the lane that formulas use outside the library: 32 elements of float, double or int64_t.
 // Depends on base dtypes only, no Highway. Invariant: exp, tanh, ... run the library's kernels on the target
 // in use, so that a user's op has the same bits as a library op with the same formula.
 #pragma once
@@ -18,7 +18,7 @@ enum class Function : std::uint8_t { exp, log, log1p, expm1, tanh, sigmoid, erf,
 /// The library's kernel of an elementary function for float (0) or double (1), on the target in use.
 kernels::PointwiseFn block_function(Function f, int compute) noexcept;
 
-inline constexpr int block_width = 16;
+inline constexpr int block_width = 32;
 
 template <class T>
 struct Block;
