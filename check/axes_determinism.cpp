@@ -106,6 +106,11 @@ void try_threads(Trial& t) {
     return;
   }
   if (t.op.def->kind == OpKind::view) t.not_applicable("view: touches no data");
+  if (t.op.def->kind == OpKind::composite && !t.cases.empty()) {
+    const Case& c = t.cases.front();
+    if (evaluate(t.op, c.in, c.attrs.get())[0].get()->storage == c.in[0].get()->storage)
+      t.not_applicable("gives a view: touches no data");
+  }
   std::int64_t best = 0;
   for (auto c = t.cases.rbegin(); c != t.cases.rend(); ++c) {
     for (std::int64_t budget : {600000, 4000000}) {

@@ -157,6 +157,7 @@ const char* cpp_type(DType d) {
 }
 
 std::string braces(const Dims& d) {
+  if (d.empty()) return "Dims{}";
   std::string s = to_string(d);
   s.front() = '{';
   s.back() = '}';

@@ -183,7 +183,10 @@ Tensor Vjp::g(int j) const {
 }
 
 Tensor Vjp::unpack(int bit) const {
-  THALWEG_ASSERT((node_.saved_mask >> bit) & 1u);
+  if (((node_.saved_mask >> bit) & 1u) == 0) [[unlikely]]
+    throw_error<GraphError>({.op = node_.op->name, .arg = fmt::format("{} {}", bit < 16 ? "input" : "output", bit % 16),
+                             .given = "a vjp that reads it", .wanted = "a bit for it in the op's needs[]",
+                             .what = "the vjp reads a value that was not saved", .loc = node_.loc});
   const SavedValue& s = node_.saved_at(bit);
   check_version(node_, s, bit >= 16);
   Ref<TensorBody> b = Ref<TensorBody>::adopt(TensorBody::make());
