@@ -326,3 +326,25 @@ TEST_CASE("activations stay finite and reach their limits at infinity") {
     }
   }
 }
+
+TEST_CASE("comparisons of NaN, infinities and zeros are C++'s on every target") {
+  const double inf = std::numeric_limits<double>::infinity();
+  const double points[] = {std::numeric_limits<double>::quiet_NaN(), inf, -inf, 0.0, -0.0, 1.0, -2.5};
+  for (simd::Target t : simd::supported_targets()) {
+    const simd::TargetScope scope(t);
+    for (const Entry& op : entries_of(Group::compare, ops::CompareOps{}))
+      for (double a : points)
+        for (double b : points) {
+          const double in[3] = {a, b, 0};
+          const float single[2] = {static_cast<float>(a), static_cast<float>(b)};
+          const void* wide[] = {&in[0], &in[1]};
+          const void* narrow[] = {&single[0], &single[1]};
+          double y = -1;
+          float z = -1;
+          op.library().forward[1](wide, &y, 1, nullptr);
+          op.library().forward[0](narrow, &z, 1, nullptr);
+          if (y != op.reference(in) || static_cast<double>(z) != y)
+            FAIL_CHECK(op.label(8) << " of " << a << ", " << b << " gave " << y << " and " << z);
+        }
+  }
+}
