@@ -22,15 +22,16 @@ std::vector<std::string> short_names(const View& view) {
   return names;
 }
 
-/// The arguments of each node; those without an edge up to the last one with an edge are "-".
 std::vector<std::vector<std::string>> arguments(const View& view, const std::vector<std::string>& names) {
-  std::vector<std::vector<std::string>> all(view.nodes().size());
-  for (const ViewEdge& e : view.edges()) {
-    std::vector<std::string>& of = all[e.to];
-    of.resize(std::max(of.size(), static_cast<std::size_t>(e.argument) + 1), "-");
-    of[static_cast<std::size_t>(e.argument)] =
-        view.nodes()[e.from].outputs.size() > 1 ? fmt::format("{}.{}", names[e.from], e.output) : names[e.from];
+  std::vector<std::vector<std::string>> all;
+  for (const ViewNode& n : view.nodes()) {
+    all.emplace_back(static_cast<std::size_t>(n.n_in), "-");
+    for (const SavedItem& s : n.saved)
+      if (s.constant && s.named) all.back()[static_cast<std::size_t>(s.argument)] = s.what;
   }
+  for (const ViewEdge& e : view.edges())
+    all[e.to][static_cast<std::size_t>(e.argument)] =
+        view.nodes()[e.from].outputs.size() > 1 ? fmt::format("{}.{}", names[e.from], e.output) : names[e.from];
   return all;
 }
 

@@ -93,6 +93,7 @@ View::View(std::span<const Tensor> roots, std::vector<Named> names, Loc loc) {
     v.leaf = n->is_leaf;
     v.spent = n->spent;
     v.rank = n->rank;
+    v.n_in = n->n_in;
     v.outputs.assign(n->outs(), n->outs() + n->n_out);
     v.loc = n->loc;
     for (const Tensor& t : roots) v.root |= node_of(t) == n;
@@ -129,8 +130,8 @@ void View::describe_saved(const std::vector<const Node*>& found, const std::vect
       const bool named = !name.empty();
       const bool constant = bit < 16 && !n.edges()[bit].node;
       const std::int64_t bytes = s->numel * static_cast<std::int64_t>(itemsize(s->dtype));
-      nodes_[i].saved.push_back(
-          {named ? std::move(name) : operand_name(n, bit), {s->dtype, s->shape}, bytes, constant, named});
+      nodes_[i].saved.push_back({named ? std::move(name) : operand_name(n, bit), {s->dtype, s->shape}, bytes,
+                                 bit < 16 ? bit : -1, constant, named});
       nodes_[i].saved_bytes += bytes;
       std::int64_t& most = distinct[s->storage.get()];
       most = std::max(most, std::min(bytes, static_cast<std::int64_t>(s->storage->bytes)));

@@ -28,6 +28,7 @@ struct SavedItem {
   std::string what;       ///< its given name; else "mul's y" (an op's result), "x", "a", "b", "input 3"; its own output: "y"
   Meta meta;
   std::int64_t bytes = 0;
+  int argument = -1;      ///< which input it is; -1: an output
   bool constant = false;  ///< an input that wants no gradient, and so has no edge
   bool named = false;     ///< `what` is a given name
 };
@@ -40,6 +41,7 @@ struct ViewNode {
   bool root = false;          ///< one of the tensors the view was made from
   bool spent = false;         ///< a backward pass has released its saved values
   std::uint64_t rank = 0;     ///< Lamport clock; 0 for leaves
+  int n_in = 0;               ///< inputs, with and without an edge
   std::vector<Meta> outputs;
   std::vector<SavedItem> saved;
   std::int64_t saved_bytes = 0;
