@@ -38,8 +38,9 @@ Tensor flatten(Arg x, int start = 0, int end = -1);
 Tensor slice(Arg x, int dim, std::int64_t start, std::int64_t end = to_end, std::int64_t step = 1);
 /// Position `index` of dimension `dim`, which is dropped; a view.
 Tensor select(Arg x, int dim, std::int64_t index);
-/// Zeros of `shape` with g where slice() of the same arguments would read: the adjoint of slice().
-Tensor slice_backward(Arg g, const Dims& shape, int dim, std::int64_t start, std::int64_t end = to_end,
+/// Zeros of g's shape, but `size` along `dim`, with g where slice() of the same arguments would read: its
+/// adjoint.
+Tensor slice_backward(Arg g, std::int64_t size, int dim, std::int64_t start, std::int64_t end = to_end,
                       std::int64_t step = 1);
 /// Slices of the given sizes along `dim`, which must add up to its size.
 std::vector<Tensor> split(Arg x, std::span<const std::int64_t> sizes, int dim = 0);

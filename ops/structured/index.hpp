@@ -1,5 +1,6 @@
-// Ops that read or write where an index tensor says. Depends on op.hpp and sample.hpp; kernels in ops/kernels/index.hpp.
-// Invariant: index ranges are checked in check(), before any memory is taken; kernels trust them.
+// Ops that read or write where an index tensor says. Depends on op.hpp and sample.hpp; kernels in
+// ops/kernels/index.hpp. Invariant: index ranges are checked in check(), before any memory is taken; kernels
+// trust them.
 #pragma once
 
 #include <thalweg/ops/op.hpp>
@@ -13,7 +14,8 @@ struct IndexAttrs {
 
 /// Inputs x, index.
 struct Gather {
-  static constexpr Row row{.name = "gather", .formula = "y[..,i,..] = x[..,index[..,i,..],..]", .conditions = 2};
+  static constexpr Row row{
+      .name = "gather", .formula = "y[..,i,..] = x[..,index[..,i,..],..]", .conditions = 2};
   static constexpr bool linear = true;
   static constexpr int n_in = 2;
   static constexpr NeedMask needs[] = {need_input(1)};
@@ -29,7 +31,9 @@ struct Gather {
 
 /// Inputs x, index, source.
 struct ScatterAdd {
-  static constexpr Row row{.name = "scatter_add", .formula = "y = x with y[..,index[..,i,..],..] += source[..,i,..]", .conditions = 2};
+  static constexpr Row row{.name = "scatter_add",
+                           .formula = "y = x with y[..,index[..,i,..],..] += source[..,i,..]",
+                           .conditions = 2};
   static constexpr bool linear = true;
   static constexpr int n_in = 3;
   static constexpr NeedMask needs[] = {0, 0, need_input(1)};
@@ -45,7 +49,8 @@ struct ScatterAdd {
 
 /// Inputs x, index.
 struct IndexSelect {
-  static constexpr Row row{.name = "index_select", .formula = "y[..,i,..] = x[..,index[i],..]", .conditions = 2};
+  static constexpr Row row{
+      .name = "index_select", .formula = "y[..,i,..] = x[..,index[i],..]", .conditions = 2};
   static constexpr bool linear = true;
   static constexpr int n_in = 2;
   static constexpr NeedMask needs[] = {need_input(1)};
@@ -61,7 +66,8 @@ struct IndexSelect {
 
 /// Inputs x, index, source.
 struct IndexAdd {
-  static constexpr Row row{.name = "index_add", .formula = "y = x with y[..,index[i],..] += source[..,i,..]", .conditions = 2};
+  static constexpr Row row{
+      .name = "index_add", .formula = "y = x with y[..,index[i],..] += source[..,i,..]", .conditions = 2};
   static constexpr bool linear = true;
   static constexpr int n_in = 3;
   static constexpr NeedMask needs[] = {0, 0, need_input(1)};
@@ -76,7 +82,8 @@ struct IndexAdd {
 };
 
 struct OneHot {
-  static constexpr Row row{.name = "one_hot", .formula = "y[..,c] = (index[..] == c)", .nondifferentiable = true};
+  static constexpr Row row{
+      .name = "one_hot", .formula = "y[..,c] = (index[..] == c)", .nondifferentiable = true};
   struct Attrs {
     std::int64_t classes = 0;
     DType dtype = DType::f32;

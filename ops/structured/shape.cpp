@@ -37,9 +37,9 @@ Tensor slice(Arg x, int dim, std::int64_t start, std::int64_t end, std::int64_t 
   return apply<ops::Slice>({dim, start, end, step}, x);
 }
 Tensor select(Arg x, int dim, std::int64_t index) { return apply<ops::Select>({dim, index}, x); }
-Tensor slice_backward(Arg g, const Dims& shape, int dim, std::int64_t start, std::int64_t end,
+Tensor slice_backward(Arg g, std::int64_t size, int dim, std::int64_t start, std::int64_t end,
                       std::int64_t step) {
-  return apply<ops::SliceBackward>({shape, {dim, start, end, step}}, g);
+  return apply<ops::SliceBackward>({size, {dim, start, end, step}}, g);
 }
 
 namespace {

@@ -1,5 +1,6 @@
-// Ops on shapes: views, slices, joins and copies. Depends on op.hpp and sample.hpp; kernels in ops/kernels/copy.hpp.
-// Invariant: a view op touches no element; all others write each element of their output once.
+// Ops on shapes: views, slices, joins and copies. Depends on op.hpp and sample.hpp; kernels in
+// ops/kernels/copy.hpp. Invariant: a view op touches no element; all others write each element of their
+// output once.
 #pragma once
 
 #include <thalweg/ops/functions/shape.hpp>
@@ -16,7 +17,8 @@ struct ShapeAttrs {
 
 /// Only where strides allow it.
 struct ViewAs {
-  static constexpr Row row{.name = "view", .formula = "y = the elements of x in another shape, the memory shared"};
+  static constexpr Row row{.name = "view",
+                           .formula = "y = the elements of x in another shape, the memory shared"};
   static constexpr bool linear = true;
   using Attrs = ShapeAttrs;
   static ViewSpec view(const Ins& in, const Attrs& t);
@@ -28,7 +30,8 @@ struct ViewAs {
 
 /// What reshape() is where strides do not allow a view: one pass over the elements.
 struct ReshapeCopy {
-  static constexpr Row row{.name = "reshape_copy", .formula = "y = the elements of x in another shape, copied"};
+  static constexpr Row row{.name = "reshape_copy",
+                           .formula = "y = the elements of x in another shape, copied"};
   static constexpr bool linear = true;
   using Attrs = ShapeAttrs;
   static void infer(const Ins& in, const Attrs& t, Outs& out);
@@ -101,7 +104,8 @@ struct Expand {
 };
 
 struct Squeeze {
-  static constexpr Row row{.name = "squeeze", .formula = "y = x without the size-1 dimensions dims (none named: all)"};
+  static constexpr Row row{.name = "squeeze",
+                           .formula = "y = x without the size-1 dimensions dims (none named: all)"};
   static constexpr bool linear = true;
   struct Attrs {
     Dims dims;
@@ -144,10 +148,11 @@ struct Slice {
 
 /// The adjoint of Slice.
 struct SliceBackward {
-  static constexpr Row row{.name = "slice_backward", .formula = "y[..,start + i step,..] = g[..,i,..], else 0"};
+  static constexpr Row row{.name = "slice_backward",
+                           .formula = "y[..,start + i step,..] = g[..,i,..], else 0"};
   static constexpr bool linear = true;
   struct Attrs {
-    Dims shape;
+    std::int64_t size = 0;  ///< of the dimension that was sliced
     Slice::Attrs slice;
   };
   static void infer(const Ins& in, const Attrs& t, Outs& out);
@@ -213,7 +218,7 @@ struct Clone {
 };
 
 struct Cast {
-  static constexpr Row row{.name = "cast", .formula = "y = x converted to dtype"};
+  static constexpr Row row{.name = "cast", .formula = "y = x converted to dtype", .sets_dtype = true};
   static constexpr bool linear = true;
   struct Attrs {
     DType dtype = DType::f64;
@@ -232,8 +237,10 @@ struct Cat {
   static constexpr int n_in = -1;
   struct Attrs {
     std::int64_t dim = 0;
-    std::vector<std::int64_t> sizes;  ///< of each input along dim, for the backward pass; of() fills them in
-    static Attrs of(std::int64_t dim, std::span<const Tensor> in);
+    /// Of each input along dim, for the backward pass; may be left out where every input or none wants a
+    /// gradient.
+    std::vector<std::int64_t> sizes;
+    static Attrs of(std::int64_t dim, std::span<const Tensor> in);  ///< with sizes where they are needed
   };
   static void infer(const Ins& in, const Attrs& t, Outs& out);
   static void run(const Ins& in, const View* out, const Attrs& t);
@@ -256,8 +263,8 @@ struct Stack {
   static void errors(ErrorList& e);
 };
 
-using ShapeOps = List<ViewAs, ReshapeCopy, Reshape, Flatten, Transpose, Permute, Expand, Squeeze, Unsqueeze, Slice,
-                      SliceBackward, Select, Flip, Pad, Clone, Cast, Cat, Stack>;
+using ShapeOps = List<ViewAs, ReshapeCopy, Reshape, Flatten, Transpose, Permute, Expand, Squeeze, Unsqueeze,
+                      Slice, SliceBackward, Select, Flip, Pad, Clone, Cast, Cat, Stack>;
 
 // ---- shared by the files of this family ----
 

@@ -166,7 +166,7 @@ References Pad::reference(const std::vector<Tensor>& in, const Attrs& t) {
 
 void Pad::samples(SampleList& s) {
   s.add({s.normal({2, 3})}, Attrs{{1, 0}, {0, 2}});
-  s.add({s.normal({2, 3})}, Attrs{{1, 1}, {1, 1}, 2.5}, "value");
+  s.add({s.normal({2, 3})}, Attrs{{1, 1}, {1, 1}, 2}, "value");
   s.add({s.normal({2, 3})}, Attrs{{0, 0}, {0, 0}}, "no border");
   s.add({s.normal({})}, Attrs{}, "0-d");
   s.add({s.normal({0, 3})}, Attrs{{1, 0}, {1, 1}}, "empty");

@@ -1,6 +1,6 @@
 // cat and stack. Depends on functions.hpp, kernels/copy, structured/dims, fmt.
-// Invariant: the backward pass of cat cuts by the sizes in the attributes, since inputs without a gradient
-// leave no trace.
+// Invariant: where only some inputs want a gradient, cat needs sizes in its attributes: the others leave no
+// trace.
 #include <thalweg/ops/structured/shape.hpp>
 
 #include <fmt/format.h>
@@ -26,6 +26,9 @@ bool present(const Ins& in, int i) {
 
 Cat::Attrs Cat::Attrs::of(std::int64_t dim, std::span<const Tensor> in) {
   Attrs t{dim, {}};
+  std::size_t wanting = 0;
+  for (const Tensor& x : in) wanting += x.requires_grad() ? 1 : 0;
+  if (wanting == 0 || wanting == in.size()) return t;
   t.sizes.reserve(in.size());
   for (const Tensor& x : in) {
     const int rank = x.defined() ? x.dim() : 0;
@@ -57,8 +60,9 @@ void Cat::infer(const Ins& in, const Attrs& t, Outs& out) {
     if (__builtin_add_overflow(shape[d], in[i].shape[d], &shape[d]))
       in.fail<ShapeError>(input(i).c_str(), describe(in[i]), "fewer than 2^63 elements", "size overflows");
   }
-  bool fits = static_cast<int>(t.sizes.size()) == in.size();
-  for (int i = 0; fits && i < in.size(); ++i) fits = t.sizes[static_cast<std::size_t>(i)] == in[i].shape[d];
+  bool fits = t.sizes.empty() || static_cast<int>(t.sizes.size()) == in.size();
+  for (int i = 0; fits && i < static_cast<int>(t.sizes.size()); ++i)
+    fits = t.sizes[static_cast<std::size_t>(i)] == in[i].shape[d];
   if (!fits)
     in.fail<ValueError>("sizes", fmt::format("{} sizes", t.sizes.size()),
                         "the inputs' sizes along dim; Attrs::of()", "wrong sizes");
@@ -80,12 +84,20 @@ void Cat::run(const Ins& in, const View* out, const Attrs& t) {
 
 void Cat::vjp(Vjp& v, const Attrs& t) {
   const Tensor g = v.g();
+  const int d = static_cast<int>(t.dim < 0 ? t.dim + g.dim() : t.dim);
   std::int64_t at = 0;
   for (int i = 0; i < v.n_in(); ++i) {
-    const std::int64_t size = t.sizes[static_cast<std::size_t>(i)];
+    const bool attached = v.node().edges()[i].node != nullptr;
+    if (t.sizes.empty() && !attached)
+      throw_error<GraphError>({.op = row.name,
+                               .arg = input(i),
+                               .given = "no gradient and no size",
+                               .wanted = "sizes in the attributes, as cat() fills in",
+                               .what = "cannot cut the gradient",
+                               .loc = v.node().loc});
+    const std::int64_t size = t.sizes.empty() ? v.in_meta(i).shape[d] : t.sizes[static_cast<std::size_t>(i)];
     // Inputs from 63 on share the last bit of the mask, so their edges are looked at too.
-    if (v.needs(i < 63 ? i : 63) && v.node().edges()[i].node)
-      v.set(i, slice(g, static_cast<int>(t.dim), at, at + size));
+    if (attached && v.needs(i < 63 ? i : 63)) v.set(i, slice(g, d, at, at + size));
     at += size;
   }
 }
@@ -108,33 +120,28 @@ References Cat::reference(const std::vector<Tensor>& in, const Attrs& t) {
 }
 
 void Cat::samples(SampleList& s) {
-  const auto add = [&](std::vector<Tensor> in, std::int64_t dim, const char* note) {
-    Attrs t = Attrs::of(dim, in);
-    s.add(std::move(in), std::move(t), note);
-  };
-  add({s.normal({2, 3}), s.normal({1, 3})}, 0, "");
-  add({s.normal({2, 1}), s.normal({2, 3}), s.normal({2, 2})}, -1, "three, last dim");
-  add({s.normal({2, 3})}, 1, "one");
-  add({s.normal({0, 3}), s.normal({2, 3})}, 0, "an empty one");
+  s.add({s.normal({2, 3}), s.normal({1, 3})});
+  s.add({s.normal({2, 1}), s.normal({2, 3}), s.normal({2, 2})}, Attrs{-1, {1, 3, 2}}, "three, last dim");
+  s.add({s.normal({2, 3})}, Attrs{1, {}}, "one");
+  s.add({s.normal({0, 3}), s.normal({2, 3})}, Attrs{0, {}}, "an empty one");
 }
 
 void Cat::errors(ErrorList& e) {
-  const auto attrs = [](std::int64_t dim, std::vector<Tensor> in) { return Attrs::of(dim, in); };
-  const Tensor a = zeros({2, 3}), b = zeros({2, 4});
+  const Tensor a = zeros({2, 3});
   e.add<ShapeError>(
-      {a, b}, attrs(0, {a, b}),
+      {a, zeros({2, 4})},
       "cat: shapes differ: input 1 is f32[2,4], wanted the shape of f32[2,3] but for dimension 0",
       "ShapeError");
-  e.add<ShapeError>({a, zeros({3})}, attrs(0, {a, zeros({3})}), "shapes differ", "ShapeError");
-  e.add<DTypeError>({a, zeros({2, 3}, DType::f64)}, attrs(0, {a, a}), "cat: inputs of different dtypes",
-                    "DTypeError");
-  e.add<IndexError>({a, a}, attrs(2, {a, a}), "cat: dimension out of range: dim is 2, wanted -2 to 1",
+  e.add<ShapeError>({a, zeros({3})}, "shapes differ", "ShapeError");
+  e.add<DTypeError>({a, zeros({2, 3}, DType::f64)}, "cat: inputs of different dtypes", "DTypeError");
+  e.add<IndexError>({a, a}, Attrs{2, {}}, "cat: dimension out of range: dim is 2, wanted -2 to 1",
                     "IndexError");
-  e.add<IndexError>({a, a}, attrs(INT64_MIN, {a, a}), "out of range", "IndexError");
-  e.add<IndexError>({zeros({}), zeros({})}, attrs(0, {zeros({}), zeros({})}), "0-d", "IndexError");
-  e.add<ValueError>({a, Tensor()}, attrs(0, {a, a}), "cat: undefined tensor: input 1", "ValueError");
-  e.add<ValueError>({a, a}, Attrs{0, {}}, "wrong sizes", "ValueError");
-  e.add<ValueError>(std::vector<Tensor>{}, Attrs{0, {}}, "cat: wrong number of inputs", "ValueError");
+  e.add<IndexError>({a, a}, Attrs{INT64_MIN, {}}, "out of range", "IndexError");
+  e.add<IndexError>({zeros({}), zeros({})}, "0-d", "IndexError");
+  e.add<ValueError>({a, Tensor()}, "cat: undefined tensor: input 1", "ValueError");
+  e.add<ValueError>({a, a}, Attrs{0, {2, 3}}, "wrong sizes", "ValueError");
+  e.add<ValueError>({a, a}, Attrs{0, {2}}, "wrong sizes", "ValueError");
+  e.add<ValueError>(std::vector<Tensor>{}, "cat: wrong number of inputs", "ValueError");
 }
 
 Tensor Stack::compose(const Tensor* in, int n, const Attrs& t, Loc loc) {

@@ -93,9 +93,10 @@ References ViewAs::reference(const std::vector<Tensor>& in, const Attrs& t) {
 }
 
 void ViewAs::samples(SampleList& s) {
-  s.add({s.normal({3, 4})}, Attrs{{2, 6}});
-  s.add({s.normal({2, 3, 4})}, Attrs{{-1, 4}}, "-1");
-  s.add({s.normal({2, 3})}, Attrs{{1, 2, 1, 3, 1}}, "ones");
+  // Of every layout these can be viewed; shapes that only dense memory allows are reshape's samples.
+  s.add({s.normal({2, 3})}, Attrs{{1, 2, 1, 3, 1}});
+  s.add({s.normal({2, 3, 1})}, Attrs{{2, -1}}, "-1");
+  s.add({s.normal({6})}, Attrs{{3, 2}}, "cut");
   s.add({s.normal({1})}, Attrs{}, "to 0-d");
   s.add({s.normal({})}, Attrs{{1, 1}}, "0-d");
   s.add({s.normal({0, 3})}, Attrs{{3, 0, 2}}, "empty");
@@ -128,7 +129,7 @@ References ReshapeCopy::reference(const std::vector<Tensor>& in, const Attrs& t)
   return Reshape::reference(in, t);
 }
 
-void ReshapeCopy::samples(SampleList& s) { ViewAs::samples(s); }
+void ReshapeCopy::samples(SampleList& s) { Reshape::samples(s); }
 void ReshapeCopy::errors(ErrorList& e) { Reshape::errors(e); }
 
 // ---- reshape, flatten ----
@@ -162,7 +163,14 @@ References Reshape::reference(const std::vector<Tensor>& in, const Attrs& t) {
   return {in_shape(in[0], shape)};
 }
 
-void Reshape::samples(SampleList& s) { ViewAs::samples(s); }
+void Reshape::samples(SampleList& s) {
+  s.add({s.normal({3, 4})}, Attrs{{2, 6}});
+  s.add({s.normal({2, 3, 4})}, Attrs{{-1, 4}}, "-1");
+  s.add({s.normal({2, 3})}, Attrs{{1, 2, 1, 3, 1}}, "ones");
+  s.add({s.normal({1})}, Attrs{}, "to 0-d");
+  s.add({s.normal({})}, Attrs{{1, 1}}, "0-d");
+  s.add({s.normal({0, 3})}, Attrs{{3, 0, 2}}, "empty");
+}
 
 void Reshape::errors(ErrorList& e) {
   const Tensor x = zeros({2, 3});

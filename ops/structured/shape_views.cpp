@@ -71,7 +71,8 @@ void Expand::samples(SampleList& s) {
   s.add({s.normal({2, 3})}, Attrs{{2, 3}}, "nothing repeated");
   s.add({s.normal({2, 3})}, Attrs{{1, 2, 3}}, "leading 1");
   s.add({s.normal({})}, Attrs{{2, 3}}, "0-d");
-  s.add({s.normal({1, 3})}, Attrs{{0, 3}}, "empty");
+  s.add({s.normal({1, 3})}, Attrs{{0, 3}}, "repeated no times");
+  s.add({s.normal({0, 3})}, Attrs{{2, 0, 3}}, "empty");
 }
 
 void Expand::errors(ErrorList& e) {

@@ -1,4 +1,5 @@
-// Index ops beyond their samples: strided and narrow indices, repeated ones, embeddings, and who is told of a bad entry.
+// Index ops beyond their samples: strided and narrow indices, repeated ones, embeddings, and who is told of a
+// bad entry.
 #include <doctest/doctest.h>
 
 #include <string>
@@ -9,7 +10,9 @@ using namespace thalweg;
 
 namespace {
 
-Tensor counted(const Dims& shape) { return arange(0, static_cast<double>(numel(shape)), 1, DType::f64).reshape(shape); }
+Tensor counted(const Dims& shape) {
+  return arange(0, static_cast<double>(numel(shape)), 1, DType::f64).reshape(shape);
+}
 
 }  // namespace
 
