@@ -326,3 +326,21 @@ TEST_CASE("the planted faults of reduce change its result") {
   reduce(ReduceKind::sum, a.view(), out.view(), {0});
   CHECK(out[0] != right);
 }
+
+TEST_CASE("with partial sums placed in the order of arrival the bits do depend on threads") {
+  Array<double> a({1000000}), out((Dims()));
+  a.random(14);  // of both signs: cancelling lets the low bits of partial sums show
+  reduce(ReduceKind::sum, a.view(), out.view(), {0});
+  const double right = out[0];
+  const kernels::fault::Scope broken(kernels::Fault::reduce_thread_order);
+  bool changed = false;
+  on_threads([&] {
+    for (int i = 0; i < 20 && !changed; ++i) {
+      const thalweg::par::Rendezvous all_take_part;
+      reduce(ReduceKind::sum, a.view(), out.view(), {0});
+      changed = out[0] != right;
+      CHECK(std::abs(out[0] - right) < 1e-8);
+    }
+  });
+  CHECK(changed);
+}
