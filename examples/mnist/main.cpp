@@ -1,9 +1,14 @@
 // mnist: trains the classic two-hidden-layer network on handwritten digits and says how well it does on the test set.
 // Reads like the list of its steps; each step is a file of its own beside this one.
+#include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
-
+#include <cstring>
+#include <filesystem>
 #include <iostream>
+
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -37,7 +42,15 @@ data::TensorDataset dataset(const data::MnistData& d, std::int64_t limit, Loc lo
   return data::TensorDataset(pixels, slice(d.labels, 0, 0, n).to(DType::i64), {.unit = true}, loc);
 }
 
+/// A place that cannot be written to is better known before the training than after it.
+void check_writable(const std::string& path) {
+  const std::string directory = std::filesystem::path(path).parent_path().string();
+  if (!path.empty() && access(directory.empty() ? "." : directory.c_str(), W_OK) != 0)
+    throw_error<IoError>({.op = "--save", .arg = path, .what = std::strerror(errno)});
+}
+
 int run(const mnist::Options& options) {
+  check_writable(options.save);
   if (options.threads > 0) par::set_num_threads(options.threads);
   mnist::JsonFile json(options.json);
   const mnist::Images images = mnist::load_images(options.data_dir);
@@ -63,9 +76,9 @@ int run(const mnist::Options& options) {
   const mnist::Score test = mnist::evaluate(model, dataset(images.test, 0));
   const std::string hash = mnist::hash_of(nn::parameters(model));
   json.line(mnist::to_json(mnist::Result{test, training.epochs, training.seconds, hash}));
-  if (!options.save.empty()) io::save(options.save, nn::state_dict(model));
   fmt::print("test loss {:.4f}  test accuracy {:.4f}  ({} epochs in {:.1f} s, parameters {})\n", test.loss,
              test.accuracy, training.epochs, training.seconds, hash);
+  if (!options.save.empty()) io::save(options.save, nn::state_dict(model));
   return interrupted ? 130 : 0;
 }
 
