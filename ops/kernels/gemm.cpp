@@ -57,6 +57,7 @@ void multiply_nothing(const Oriented<T>& o) noexcept {
 
 template <class T>
 void multiply(const GemmArgs& g, GemmPath path) {
+  const par::FloatEnvironment environment;  // bias and activation of k = 0 run on the caller's thread
   const Oriented<T> o = orient<T>(g);
   if (g.k == 0)
     multiply_nothing(o);

@@ -269,6 +269,7 @@ double squares(const ConstView& src, const View& result, const Dims& axes) {
 
 void reduce(ReduceKind kind, const ConstView& src, const View& dst, const Dims& axes) {
   if (numel(dst) == 0) return;
+  const par::FloatEnvironment environment;  // partial sums are joined on the caller's thread
   if (kind == ReduceKind::argmax || kind == ReduceKind::argmin) return reduce_arg(kind, src, dst, axes);
   switch (src.dtype) {
     case DType::f32:
@@ -287,6 +288,7 @@ void reduce(ReduceKind kind, const ConstView& src, const View& dst, const Dims& 
 }
 
 double sum_squares(const ConstView& src) {
+  const par::FloatEnvironment environment;
   double result = 0;
   Dims axes;
   for (int i = 0; i < src.shape.size(); ++i) axes.push_back(i);
