@@ -40,7 +40,7 @@ void throw_too_many_dims(std::int64_t wanted) {
                            .what = "too many dimensions"});
 }
 
-std::int64_t checked_numel(const Dims& shape, std::int64_t itemsize) {
+std::int64_t checked_numel_large(const Dims& shape, std::int64_t itemsize) {
   std::int64_t n = 1;
   bool overflow = false;
   bool zero = false;

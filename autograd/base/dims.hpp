@@ -6,6 +6,7 @@
 #include <initializer_list>
 #include <span>
 #include <string>
+#include <type_traits>
 
 namespace thalweg {
 
@@ -24,12 +25,10 @@ class Dims {
     for (std::int64_t i = 0; i < n; ++i) d_[i] = first[i];
     size_ = static_cast<int>(n);
   }
-  constexpr Dims(const Dims& o) noexcept : size_(o.size_) {
-    for (int i = 0; i < size_; ++i) d_[i] = o.d_[i];
-  }
+  constexpr Dims(const Dims& o) noexcept : size_(o.size_) { copy(o); }
   constexpr Dims& operator=(const Dims& o) noexcept {
     size_ = o.size_;
-    for (int i = 0; i < size_; ++i) d_[i] = o.d_[i];
+    copy(o);
     return *this;
   }
   /// `n` entries, each `value`.
@@ -82,6 +81,16 @@ class Dims {
   }
 
  private:
+  /// Up to four entries, the usual case, move as one block of fixed size: on the recording path a loop of unknown length
+  /// becomes a call of memmove that costs more than the copy.
+  constexpr void copy(const Dims& o) noexcept {
+    if (!std::is_constant_evaluated() && size_ <= 4) {
+      __builtin_memcpy(d_, o.d_, 4 * sizeof(std::int64_t));
+      return;
+    }
+    for (int i = 0; i < size_; ++i) d_[i] = o.d_[i];
+  }
+
   int size_;
   std::int64_t d_[max_dims];
 };
@@ -93,8 +102,19 @@ constexpr std::int64_t numel(const Dims& shape) noexcept {
   return n;
 }
 
+/// The thorough form of checked_numel.
+std::int64_t checked_numel_large(const Dims& shape, std::int64_t itemsize);
+
 /// Product of the entries; throws ShapeError when one is negative or the bytes would overflow 63 bits.
-std::int64_t checked_numel(const Dims& shape, std::int64_t itemsize);
+inline std::int64_t checked_numel(const Dims& shape, std::int64_t itemsize) {
+  std::int64_t n = 1;
+  for (std::int64_t d : shape) {
+    if (d < 0 || d > (std::int64_t{1} << 20) || n > (std::int64_t{1} << 38)) [[unlikely]]
+      return checked_numel_large(shape, itemsize);
+    n *= d;
+  }
+  return n;
+}
 
 /// Row-major strides, in elements.
 constexpr Dims contiguous_strides(const Dims& shape) noexcept {

@@ -43,7 +43,7 @@ SizeClass geometric_class(std::size_t bytes, int base) noexcept {
   return {(top - base) * 4 + static_cast<int>(over) - 1, (std::size_t{1} << top) + over * step};
 }
 
-SizeClass small_class(std::size_t bytes) noexcept {
+[[gnu::always_inline]] inline SizeClass small_class(std::size_t bytes) noexcept {
   if (bytes <= 1024) {
     const int index = bytes == 0 ? 0 : static_cast<int>((bytes - 1) / alignment);
     return {index, static_cast<std::size_t>(index + 1) * alignment};

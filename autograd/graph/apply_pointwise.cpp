@@ -169,28 +169,55 @@ void apply_in_place(const OpDef& op, Tensor* in, int n, const void* attrs, Loc l
   if (wants) record(op, in, n, wants, &self, 1, attrs, loc);
 }
 
+namespace {
+
+/// True when g and everything saved for operand i lie side by side: the kernel runs straight over memory.
+bool saved_uniform(const Node& node, NeedMask mask, const TensorBody& g, const void** src) {
+  if (!g.contiguous || g.numel > direct_limit) return false;
+  int k = 0;
+  src[k++] = g.data;
+  for (; mask; mask &= mask - 1) {
+    const int bit = __builtin_ctz(mask);
+    const SavedValue& s = node.saved_at(bit);
+    check_version(node, s, bit >= 16);
+    if (s.dtype != g.dtype || !s.contiguous || !(s.shape == g.shape)) return false;
+    src[k++] = s.data;
+  }
+  return true;
+}
+
+[[gnu::noinline]] void strided_gradient(const Node& node, int i, const Tensor& g, const View& dst, const void* attrs) {
+  const OpDef& op = *node.op;
+  ConstView src[1 + 4];
+  int k = 0;
+  src[k++] = g.view();
+  for (NeedMask rest = op.needs_of(i); rest; rest &= rest - 1) {
+    const int bit = __builtin_ctz(rest);
+    const SavedValue& s = node.saved_at(bit);
+    check_version(node, s, bit >= 16);
+    src[k++] = broadcast_view(ConstView(s.data, s.dtype, s.shape, s.strides), g.shape());
+  }
+  kernels::pointwise(op.kernels().backward[i][kernel_index(g.dtype())], g.dtype(), src, k, dst, attrs);
+}
+
+}  // namespace
+
 void pointwise_vjp(Vjp& v, const void* attrs) {
   Node& node = v.node();
   const OpDef& op = *node.op;
-  const Tensor g = v.g();
+  const Tensor& g = v.only_g();
   for (int i = 0; i < node.n_in; ++i) {
     if (!v.needs(i)) continue;
     if (op.identity[i]) {
       v.set(i, g);
       continue;
     }
-    ConstView src[1 + 4];
-    int k = 0;
-    src[k++] = g.view();
-    for (NeedMask rest = op.needs_of(i); rest; rest &= rest - 1) {
-      const int bit = __builtin_ctz(rest);
-      const SavedValue& s = node.saved_at(bit);
-      check_version(node, s, bit >= 16);
-      src[k++] = broadcast_view(ConstView(s.data, s.dtype, s.shape, s.strides), g.shape());
-    }
+    const void* src[1 + 4];
+    const bool direct = saved_uniform(node, op.needs_of(i), *g.get(), src);
     Tensor result = empty(g.shape(), g.dtype());
-    const kernels::PointwiseFn fn = op.kernels().backward[i][kernel_index(g.dtype())];
-    kernels::pointwise(fn, g.dtype(), src, k, result.mutable_view(), attrs);
+    if (direct) [[likely]]
+      op.kernels().backward[i][kernel_index(g.dtype())](src, result.get()->data, g.get()->numel, attrs);
+    else strided_gradient(node, i, g, result.mutable_view(), attrs);
     v.set(i, std::move(result));
   }
 }

@@ -106,7 +106,7 @@ void NodeHeader::drop(NodeHeader* header) noexcept {
 }
 
 Ref<Node> Node::make(const OpDef& op, int n_in, int n_out, NeedMask saved_mask) {
-  const int n_saved = __builtin_popcount(saved_mask);
+  const int n_saved = count_bits(saved_mask);
   const std::size_t bytes = sizeof(Node) + static_cast<std::size_t>(n_in) * sizeof(Edge) +
                             static_cast<std::size_t>(n_out) * (sizeof(Ref<TensorBody>) + sizeof(Meta)) +
                             static_cast<std::size_t>(n_saved) * sizeof(SavedValue) + op.attrs_size;

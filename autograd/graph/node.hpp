@@ -12,6 +12,13 @@ namespace thalweg {
 
 struct Node;
 
+/// Bits set in a mask of few: the plain instruction set has no popcount, and a library call costs more than this loop.
+constexpr int count_bits(NeedMask mask) noexcept {
+  int n = 0;
+  for (; mask; mask &= mask - 1) ++n;
+  return n;
+}
+
 /// Where the gradient of an input goes: an output of the node that made it, or a leaf. Null: nowhere.
 struct Edge {
   Node* node = nullptr;  // owned: counted by hand in Node
@@ -71,7 +78,7 @@ struct Node : NodeHeader {
 
   /// The saved value for bit `bit` of the mask; it must be there.
   const SavedValue& saved_at(int bit) const noexcept {
-    return saved()[__builtin_popcount(saved_mask & ((NeedMask{1} << bit) - 1))];
+    return saved()[count_bits(saved_mask & ((NeedMask{1} << bit) - 1))];
   }
   NodeExtra& extras() { return extra ? *extra : *(extra = new NodeExtra); }
 

@@ -57,8 +57,8 @@ Tensor from(std::initializer_list<T> values, const Dims& shape, Loc loc = Loc::h
 }
 /// A vector.
 template <class T>
-Tensor from(std::initializer_list<T> values, Loc loc = Loc::here()) {
-  return from(values, Dims{static_cast<std::int64_t>(values.size())}, loc);
+Tensor from(std::initializer_list<T> values) {
+  return from(values, Dims{static_cast<std::int64_t>(values.size())});
 }
 
 Tensor wrap_bytes(void* data, DType dtype, const Dims& shape, const Dims& strides,
