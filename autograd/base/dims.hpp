@@ -1,5 +1,5 @@
 // Dims: up to eight signed 64-bit numbers held inline; shapes, strides (in elements) and axis lists.
-// Depends on nothing of the project. Invariant: entries past size() are never read, so copies move size() words.
+// Depends on nothing of the project. Invariant: entries past size() mean nothing; the first four are always initialised.
 #pragma once
 
 #include <cstdint>
@@ -17,10 +17,11 @@ inline constexpr int max_dims = 8;
 
 class Dims {
  public:
-  constexpr Dims() noexcept : size_(0) {}
+  constexpr Dims() noexcept : size_(0) { clear_head(); }
   constexpr Dims(std::initializer_list<std::int64_t> v) : Dims(v.begin(), static_cast<std::int64_t>(v.size())) {}
   constexpr explicit Dims(std::span<const std::int64_t> v) : Dims(v.data(), static_cast<std::int64_t>(v.size())) {}
   constexpr Dims(const std::int64_t* first, std::int64_t n) : size_(0) {
+    clear_head();
     if (n > max_dims) throw_too_many_dims(n);
     for (std::int64_t i = 0; i < n; ++i) d_[i] = first[i];
     size_ = static_cast<int>(n);
@@ -89,7 +90,11 @@ class Dims {
       return;
     }
     for (int i = 0; i < size_; ++i) d_[i] = o.d_[i];
+    if (size_ < 4)
+      for (int i = size_; i < 4; ++i) d_[i] = 0;
   }
+  /// The first four entries are always initialised, because copy() moves them whatever the size.
+  constexpr void clear_head() noexcept { d_[0] = d_[1] = d_[2] = d_[3] = 0; }
 
   int size_;
   std::int64_t d_[max_dims];
