@@ -162,11 +162,13 @@ Tensor Function::operator()(std::span<const Tensor> in, Loc loc) const {
 
 const std::string& Function::name() const noexcept { return definition_->title; }
 
-OpInfo Function::describe(void (*samples)(SampleList&),
-                          std::vector<Tensor> (*reference)(const std::vector<Tensor>&, const void*)) const {
+OpInfo Function::describe(const FunctionTrial& trial) const {
   OpInfo info{.def = definition_.get(), .row = &definition_->row};
-  info.samples = samples;
-  info.reference = reference;
+  info.samples = trial.samples;
+  info.reference = trial.reference;
+  info.errors = trial.errors ? trial.errors : [](ErrorList& e) {
+    e.add<ValueError>({}, "wrong number of inputs", "ValueError");
+  };
   return info;
 }
 

@@ -17,11 +17,20 @@ namespace thalweg {
 
 struct OpInfo;
 class SampleList;
+class ErrorList;
 
 /// What a Function keeps between forward and vjp.
 struct FunctionSaves {
   bool inputs = true;
   bool output = true;
+};
+
+/// How certify() is to try a Function.
+struct FunctionTrial {
+  void (*samples)(SampleList&);  ///< adds valid f64 calls, one of them with an empty input
+  /// The forward computed another way. Null: the forward is its own definition.
+  std::vector<Tensor> (*reference)(const std::vector<Tensor>& in, const void* attrs) = nullptr;
+  void (*errors)(ErrorList&) = nullptr;  ///< calls that must be refused, besides undefined or missing inputs
 };
 
 /// A differentiable function given by its value and its vector-Jacobian product.
@@ -46,10 +55,8 @@ class Function {
   }
 
   const std::string& name() const noexcept;
-  /// For certify(): `samples` adds valid f64 calls; `reference`, if given, computes the forward another way. Valid while
-  /// a copy of this Function lives.
-  OpInfo describe(void (*samples)(SampleList&),
-                  std::vector<Tensor> (*reference)(const std::vector<Tensor>& in, const void*) = nullptr) const;
+  /// For the harness: certify(f.describe({.samples = &samples})). Valid while a copy of this Function lives.
+  OpInfo describe(const FunctionTrial& trial) const;
 
  private:
   struct Definition;

@@ -11,6 +11,7 @@
 
 #include <thalweg/autograd/graph/graph_view.hpp>
 #include <thalweg/autograd/graph/node.hpp>
+#include <thalweg/check/certify.hpp>
 #include <thalweg/ops/describe.hpp>
 #include <thalweg/ops/function.hpp>
 
@@ -259,6 +260,51 @@ TEST_CASE("a function cannot be made of nothing") {
   CHECK_THROWS_AS(tw::Function("f", 17, forward, vjp), tw::ValueError);
   CHECK_THROWS_AS(tw::Function("f", 1, nullptr, vjp), tw::ValueError);
   CHECK_THROWS_AS(tw::Function("f", 1, forward, nullptr), tw::ValueError);
+}
+
+namespace {
+
+void some_samples(tw::SampleList& s) {
+  s.add({s.uniform({4}, -2, 2)});
+  s.add({s.uniform({0, 3}, -2, 2)});
+}
+
+std::vector<Tensor> cube_reference(const std::vector<Tensor>& in, const void*) {
+  Tensor y = tw::zeros(in[0].shape(), tw::DType::f64);
+  tw::for_each_index(in[0].shape(), [&](const tw::Dims& i) { tw::set_value(y, i, std::pow(tw::value_at(in[0], i), 3)); });
+  return {y};
+}
+
+}  // namespace
+
+TEST_CASE("a function is certified like any op; a wrong derivative and a wrong forward are caught") {
+  using tw::check::Axis;
+  using tw::check::Outcome;
+  const tw::check::Options quick{.tier = tw::check::Tier::quick};
+  const tw::Function good = cube();
+  const tw::check::Report plain = tw::check::certify(good.describe({.samples = &some_samples}), quick);
+  CAPTURE(plain.failures());
+  CHECK(plain.ok());
+  CHECK(plain[Axis::forward].outcome == Outcome::not_applicable);
+  CHECK(plain[Axis::jacobian].outcome == Outcome::passed);
+  CHECK(plain[Axis::second_order].outcome == Outcome::passed);
+  CHECK(plain[Axis::errors].outcome == Outcome::passed);
+  const tw::check::Report referred =
+      tw::check::certify(good.describe({.samples = &some_samples, .reference = &cube_reference}), quick);
+  CAPTURE(referred.failures());
+  CHECK(referred.ok());
+  CHECK(referred[Axis::forward].outcome == Outcome::passed);
+
+  const tw::Function bad_vjp = tw::function(
+      "bad_vjp", [](const Tensor& x) { return x * x * x; }, [](const Tensor& g, const Tensor& x) { return 2.0 * g * x * x; });
+  const tw::check::Report caught = tw::check::certify(bad_vjp.describe({.samples = &some_samples}), quick);
+  CHECK(caught[Axis::jacobian].outcome == Outcome::failed);
+  CHECK(holds(caught.failures(), "bad_vjp: jacobian"));
+  const tw::Function bad_value = tw::function(
+      "bad_value", [](const Tensor& x) { return x * x * x + 1.0; }, [](const Tensor& g, const Tensor& x) { return 3.0 * g * x * x; });
+  const tw::check::Report off =
+      tw::check::certify(bad_value.describe({.samples = &some_samples, .reference = &cube_reference}), quick);
+  CHECK(off[Axis::forward].outcome == Outcome::failed);
 }
 
 TEST_CASE("two threads use one function at once") {
