@@ -6,7 +6,7 @@
 
 #include <thalweg/ops/functions.hpp>
 #include <thalweg/ops/kernels/fault.hpp>
-#include <thalweg/ops/pointwise/library.hpp>
+#include <thalweg/ops/library.hpp>
 #include <thalweg/ops/structured/shape.hpp>
 
 namespace thalweg::engine {

@@ -5,7 +5,7 @@
 
 #include <thalweg/ops/functions.hpp>
 #include <thalweg/ops/kernels/copy.hpp>
-#include <thalweg/ops/pointwise/library.hpp>
+#include <thalweg/ops/library.hpp>
 
 namespace thalweg {
 

@@ -9,7 +9,7 @@
 #include <thalweg/autograd/graph/apply.hpp>
 #include <thalweg/autograd/tensor/factories.hpp>
 #include <thalweg/ops/kernels/simd/block_kernels.hpp>
-#include <thalweg/ops/pointwise/tensor_lane.hpp>
+#include <thalweg/ops/tensor_lane.hpp>
 #include <thalweg/ops/pointwise/traits.hpp>
 
 namespace thalweg {
@@ -45,9 +45,20 @@ constexpr NeedMask need_of(unsigned save_mask) {
 }
 
 template <class Op, int Operand>
+constexpr bool gradient_is_g() {
+  if constexpr (PointwiseTraits<Op>::kind[Operand] != DerivativeKind::constant) return false;
+  else if constexpr (PointwiseTraits<Op>::has_attrs) return false;
+  else return static_cast<double>(derivative_of<Op, Operand>(NoAttrs{})) == 1.0;
+}
+
+template <class Op, int Operand>
 void pointwise_gradient(Vjp& v, const Attributes<Op>& attrs) {
   if constexpr (PointwiseTraits<Op>::kind[Operand] != DerivativeKind::none) {
     if (!v.needs(Operand)) return;
+    if constexpr (gradient_is_g<Op, Operand>()) {
+      v.set(Operand, v.g());
+      return;
+    }
     constexpr unsigned mask = PointwiseTraits<Op>::save_mask[Operand];
     TensorLane in[5] = {TensorLane(v.g())};
     int k = 1;
@@ -56,13 +67,6 @@ void pointwise_gradient(Vjp& v, const Attributes<Op>& attrs) {
     if constexpr ((mask & save_output) != 0) in[k++] = TensorLane(v.out());
     v.set(Operand, gradient_formula<Op, Operand, TensorLane>(in, attrs).tensor());
   }
-}
-
-template <class Op, int Operand>
-constexpr bool gradient_is_g() {
-  if constexpr (PointwiseTraits<Op>::kind[Operand] != DerivativeKind::constant) return false;
-  else if constexpr (PointwiseTraits<Op>::has_attrs) return false;
-  else return static_cast<double>(derivative_of<Op, Operand>(NoAttrs{})) == 1.0;
 }
 
 template <class Op>

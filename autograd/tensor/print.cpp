@@ -94,7 +94,7 @@ struct Printer {
     if (scientific) return fmt::format("{:#.{}e}", v, digits);
     if (integral) return fmt::format("{:.0f}.", v);
     std::string s = fmt::format("{:.{}f}", v, digits);  // pad with blanks, not zeros
-    for (std::size_t k = s.size(); k > 1 && s[k - 1] == '0' && s[k - 2] != '.'; --k) s[k - 1] = ' ';
+    for (std::size_t k = s.size(); k > 1 && s[k - 1] == '0'; --k) s[k - 1] = ' ';
     return s;
   }
 

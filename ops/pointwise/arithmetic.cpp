@@ -3,7 +3,7 @@
 
 #include <thalweg/ops/describe.hpp>
 #include <thalweg/ops/functions/pointwise.hpp>
-#include <thalweg/ops/pointwise/library.hpp>
+#include <thalweg/ops/library.hpp>
 
 namespace thalweg {
 namespace {

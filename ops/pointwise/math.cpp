@@ -1,7 +1,7 @@
 // Public functions of the ops in math.inl, and their descriptions for the registry. Depends on library.hpp.
 #include <thalweg/ops/describe.hpp>
 #include <thalweg/ops/functions/pointwise.hpp>
-#include <thalweg/ops/pointwise/library.hpp>
+#include <thalweg/ops/library.hpp>
 
 namespace thalweg {
 

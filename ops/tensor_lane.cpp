@@ -1,6 +1,6 @@
 // TensorLane's operators: literals are folded or turned into 0-d tensors, the rest are public ops.
 // Depends on functions.hpp.
-#include <thalweg/ops/pointwise/tensor_lane.hpp>
+#include <thalweg/ops/tensor_lane.hpp>
 
 #include <cmath>
 
