@@ -45,17 +45,10 @@ constexpr NeedMask need_of(unsigned save_mask) {
 }
 
 template <class Op, int Operand>
-constexpr bool gradient_is_g() {
-  if constexpr (PointwiseTraits<Op>::kind[Operand] != DerivativeKind::constant) return false;
-  else if constexpr (PointwiseTraits<Op>::has_attrs) return false;
-  else return static_cast<double>(derivative_of<Op, Operand>(NoAttrs{})) == 1.0;
-}
-
-template <class Op, int Operand>
 void pointwise_gradient(Vjp& v, const Attributes<Op>& attrs) {
   if constexpr (PointwiseTraits<Op>::kind[Operand] != DerivativeKind::none) {
     if (!v.needs(Operand)) return;
-    if constexpr (gradient_is_g<Op, Operand>()) {
+    if (v.node().op->identity[Operand]) {
       v.set(Operand, v.g());
       return;
     }
@@ -67,6 +60,13 @@ void pointwise_gradient(Vjp& v, const Attributes<Op>& attrs) {
     if constexpr ((mask & save_output) != 0) in[k++] = TensorLane(v.out());
     v.set(Operand, gradient_formula<Op, Operand, TensorLane>(in, attrs).tensor());
   }
+}
+
+template <class Op, int Operand>
+bool gradient_is_g() {
+  if constexpr (PointwiseTraits<Op>::kind[Operand] != DerivativeKind::constant) return false;
+  else if constexpr (PointwiseTraits<Op>::has_attrs) return false;
+  else return static_cast<double>(derivative_of<Op, Operand>(NoAttrs{})) == 1.0;
 }
 
 template <class Op>
