@@ -12,8 +12,10 @@ namespace {
 
 template <class D, class S>
 D expected_cast(S x) {
-  if constexpr (std::is_same_v<D, bool>) return x != S{0};
-  else return static_cast<D>(x);
+  if constexpr (std::is_same_v<D, bool>)
+    return x != S{0};
+  else
+    return static_cast<D>(x);
 }
 
 template <class D, class S>
@@ -60,7 +62,8 @@ TEST_CASE("copy truncates, saturates and takes NaN to zero") {
   src.generate([&](std::int64_t i) { return values[i]; });
   Array<std::int64_t> wide({n});
   kernels::copy(src.view(), wide.view());
-  const std::int64_t top = std::numeric_limits<std::int64_t>::max(), low = std::numeric_limits<std::int64_t>::min();
+  const std::int64_t top = std::numeric_limits<std::int64_t>::max(),
+                     low = std::numeric_limits<std::int64_t>::min();
   CHECK(wide.values() == std::vector<std::int64_t>{2, -2, 0, top, low, top, low, 255, 256, 0, top});
   Array<std::uint8_t> narrow({n});
   kernels::copy(src.view(), narrow.view());
