@@ -7,5 +7,11 @@
 #include <thalweg/autograd/tensor/factories.hpp>
 #include <thalweg/autograd/tensor/generator.hpp>
 #include <thalweg/autograd/tensor/tensor.hpp>
+#include <thalweg/data/dataset.hpp>
+#include <thalweg/data/idx.hpp>
+#include <thalweg/data/loader.hpp>
+#include <thalweg/io/safetensors.hpp>
+#include <thalweg/nn/nn.hpp>
 #include <thalweg/ops/functions.hpp>
 #include <thalweg/ops/kernels/par.hpp>
+#include <thalweg/optim/optim.hpp>

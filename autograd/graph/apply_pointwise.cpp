@@ -3,6 +3,7 @@
 #include <thalweg/autograd/graph/apply.hpp>
 #include <thalweg/autograd/graph/record.hpp>
 #include <thalweg/autograd/tensor/factories.hpp>
+#include <thalweg/ops/kernels/par.hpp>
 
 namespace thalweg {
 namespace {
@@ -104,6 +105,7 @@ void apply_pointwise(const OpDef& op, const Tensor* in, int n, const void* attrs
     const void* src[max_operands] = {a.data, n > 1 ? in[1].get()->data : nullptr, n > 2 ? in[2].get()->data : nullptr};
     const int k = kernel_index(a.dtype);
     if (!op.predicate && a.numel <= direct_limit) {
+      const par::FloatEnvironment environment;  // small and large tensors round alike, whatever the caller has set
       op.kernels().forward[k](src, result.get()->data, a.numel, attrs);
     } else {
       OperandViews v(op, in, n, loc);
@@ -215,6 +217,7 @@ void pointwise_vjp(Vjp& v, const void* attrs) {
     const void* src[1 + 4];
     const bool direct = saved_uniform(node, op.needs_of(i), *g.get(), src);
     Tensor result = empty(g.shape(), g.dtype());
+    const par::FloatEnvironment environment;
     if (direct) [[likely]]
       op.kernels().backward[i][kernel_index(g.dtype())](src, result.get()->data, g.get()->numel, attrs);
     else strided_gradient(node, i, g, result.mutable_view(), attrs);

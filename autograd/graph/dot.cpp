@@ -19,7 +19,8 @@ struct Style {
   const char* outline;
 };
 
-// Light fills under dark outlines: they stay apart in grey print too, because shape and outline tell the kinds.
+// Light fills under dark outlines: they stay apart in grey print too, because shape and outline tell the
+// kinds.
 constexpr Style leaf_style{"box", "filled", "#dce9f7", "#2b5c8f"};
 constexpr Style op_style{"box", "filled,rounded", "#fbfbf8", "#4a4a4a"};
 constexpr Style constant_style{"box", "filled,dashed", "#ffffff", "#5f6368"};
@@ -28,12 +29,18 @@ constexpr Style root_style{"box", "filled,rounded", "#dff0d8", "#2f6b2f"};
 std::string escaped(std::string_view text) {
   std::string safe;
   for (const char c : text) {
-    if (c == '&') safe += "&amp;";
-    else if (c == '<') safe += "&lt;";
-    else if (c == '>') safe += "&gt;";
-    else if (c == '"') safe += "&quot;";
-    else if (static_cast<unsigned char>(c) < ' ') safe += ' ';
-    else safe += c;
+    if (c == '&')
+      safe += "&amp;";
+    else if (c == '<')
+      safe += "&lt;";
+    else if (c == '>')
+      safe += "&gt;";
+    else if (c == '"')
+      safe += "&quot;";
+    else if (static_cast<unsigned char>(c) < ' ')
+      safe += ' ';
+    else
+      safe += c;
   }
   return safe;
 }
@@ -56,8 +63,10 @@ std::string label(const ViewNode& n, const DotOptions& options) {
   std::string outs;
   for (const Meta& m : n.outputs) outs += (outs.empty() ? "" : ", ") + thalweg::describe(m.dtype, m.shape);
   text += fmt::format("<br/><font point-size=\"10\">{}</font>", escaped(outs));
-  if (const std::string saved = options.saved ? saved_line(n) : ""; !saved.empty()) text += small(saved_ink, saved);
-  if (const std::string line = options.lines ? line_text(n.loc) : ""; !line.empty()) text += small(quiet_ink, line);
+  if (const std::string saved = options.saved ? saved_line(n) : ""; !saved.empty())
+    text += small(saved_ink, saved);
+  if (const std::string line = options.lines ? line_text(n.loc) : ""; !line.empty())
+    text += small(quiet_ink, line);
   return text;
 }
 
@@ -65,19 +74,22 @@ std::string summary(const View& view, const DotOptions& options) {
   std::size_t leaves = 0;
   for (const ViewNode& n : view.nodes()) leaves += n.leaf ? 1 : 0;
   const std::size_t ops = view.nodes().size() - leaves;
-  const std::string counts = fmt::format("{} op{}, {} {}, {} saved for backward", ops, ops == 1 ? "" : "s", leaves,
-                                         leaves == 1 ? "leaf" : "leaves", bytes_text(view.saved_bytes()));
-  const std::string title = options.title.empty() ? "" : fmt::format("<b>{}</b><br/>", escaped(options.title));
-  return fmt::format("{}<font point-size=\"10\" color=\"{}\">{}</font><br/><font point-size=\"6\"> </font>", title,
-                     quiet_ink, counts);
+  const std::string counts =
+      fmt::format("{} op{}, {} {}, {} saved for backward", ops, ops == 1 ? "" : "s", leaves,
+                  leaves == 1 ? "leaf" : "leaves", bytes_text(view.saved_bytes()));
+  const std::string title =
+      options.title.empty() ? "" : fmt::format("<b>{}</b><br/>", escaped(options.title));
+  return fmt::format("{}<font point-size=\"10\" color=\"{}\">{}</font><br/><font point-size=\"6\"> </font>",
+                     title, quiet_ink, counts);
 }
 
 std::string node_line(const std::string& id, const Style& s, const std::string& inside, bool result = false) {
-  return fmt::format("  {} [shape={}, style=\"{}\", fillcolor=\"{}\", color=\"{}\"{}, label=<{}>]\n", id, s.shape,
-                     s.style, s.fill, s.outline, result ? ", peripheries=2" : "", inside);
+  return fmt::format("  {} [shape={}, style=\"{}\", fillcolor=\"{}\", color=\"{}\"{}, label=<{}>]\n", id,
+                     s.shape, s.style, s.fill, s.outline, result ? ", peripheries=2" : "", inside);
 }
 
-/// Named values without a gradient that some op saved, data and targets say: they are not on the tape, hence dashed.
+/// Named values without a gradient that some op saved, data and targets say: they are not on the tape, hence
+/// dashed.
 std::string constants(const View& view) {
   std::map<std::string, std::string> ids;
   std::string text;
@@ -99,7 +111,8 @@ std::string constants(const View& view) {
 std::string to_dot(const View& view, const DotOptions& options) {
   std::string text = fmt::format(
       "digraph thalweg {{\n"
-      "  graph [rankdir={}, labelloc=t, label=<{}>, fontname=\"Helvetica\", fontsize=14, bgcolor=white, pad=0.3,\n"
+      "  graph [rankdir={}, labelloc=t, label=<{}>, fontname=\"Helvetica\", fontsize=14, bgcolor=white, "
+      "pad=0.3,\n"
       "         nodesep=0.3, ranksep=0.35]\n"
       "  node [fontname=\"Helvetica\", fontsize=12, margin=\"0.14,0.07\", height=0.3]\n"
       "  edge [fontname=\"Helvetica\", fontsize=9, color=\"#4a4a4a\", fontcolor=\"{}\", arrowsize=0.7]\n",

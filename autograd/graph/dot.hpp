@@ -12,9 +12,9 @@ struct DotOptions {
   bool lines = true;           ///< source lines
 };
 
-/// The drawing in the `dot` language: values flow along the arrows. Leaves are boxes, ops rounded boxes, results have a
-/// double outline; each says its op, shape, saved values and source line. Named values without a gradient that an op
-/// saved are dashed boxes.
+/// The drawing in the `dot` language: values flow along the arrows. Leaves are boxes, ops rounded boxes,
+/// results have a double outline; each says its op, shape, saved values and source line. Named values without
+/// a gradient that an op saved are dashed boxes.
 std::string to_dot(const View& view, const DotOptions& options = {});
 
 }  // namespace thalweg::graph

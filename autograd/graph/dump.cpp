@@ -30,8 +30,9 @@ std::vector<std::vector<std::string>> arguments(const View& view, const std::vec
       if (s.constant && s.named) all.back()[static_cast<std::size_t>(s.argument)] = s.what;
   }
   for (const ViewEdge& e : view.edges())
-    all[e.to][static_cast<std::size_t>(e.argument)] =
-        view.nodes()[e.from].outputs.size() > 1 ? fmt::format("{}.{}", names[e.from], e.output) : names[e.from];
+    all[e.to][static_cast<std::size_t>(e.argument)] = view.nodes()[e.from].outputs.size() > 1
+                                                          ? fmt::format("{}.{}", names[e.from], e.output)
+                                                          : names[e.from];
   return all;
 }
 
@@ -74,8 +75,8 @@ std::string dump(const View& view) {
     std::string args, outs;
     for (const std::string& a : inputs[i]) args += (args.empty() ? "" : ", ") + a;
     for (const Meta& m : n.outputs) outs += (outs.empty() ? "" : ", ") + thalweg::describe(m.dtype, m.shape);
-    lines.push_back({names[i], std::to_string(n.leaf ? 0 : n.rank - before_first), n.op, args, outs, saved_text(n),
-                     line_text(n.loc)});
+    lines.push_back({names[i], std::to_string(n.leaf ? 0 : n.rank - before_first), n.op, args, outs,
+                     saved_text(n), line_text(n.loc)});
   }
   return aligned(lines);
 }

@@ -7,10 +7,10 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include <fmt/format.h>
 #include <boost/graph/adjacency_list.hpp>
 #include <boost/graph/breadth_first_search.hpp>
 #include <boost/graph/topological_sort.hpp>
-#include <fmt/format.h>
 
 #include <thalweg/autograd/graph/node.hpp>
 
@@ -20,16 +20,20 @@ namespace {
 using BoostGraph = boost::adjacency_list<boost::vecS, boost::vecS, boost::directedS>;
 
 void check_roots(std::span<const Tensor> roots, Loc loc) {
-  if (roots.empty()) throw_error<GraphError>({.op = "graph::View", .what = "no tensor to start from", .loc = loc});
+  if (roots.empty())
+    throw_error<GraphError>({.op = "graph::View", .what = "no tensor to start from", .loc = loc});
   for (const Tensor& t : roots)
     if (!t.requires_grad())
-      throw_error<GraphError>({.op = "graph::View", .arg = "the tensor", .given = t.describe(),
+      throw_error<GraphError>({.op = "graph::View",
+                               .arg = "the tensor",
+                               .given = t.describe(),
                                .wanted = "a result of recorded ops on a tensor that requires a gradient",
-                               .what = "nothing was recorded", .loc = loc});
+                               .what = "nothing was recorded",
+                               .loc = loc});
 }
 
-/// Every node below the roots: leaves that have names in the order of the names, the others as the ops first use them;
-/// then the ops by rank.
+/// Every node below the roots: leaves that have names in the order of the names, the others as the ops first
+/// use them; then the ops by rank.
 std::vector<const Node*> collect(std::span<const Tensor> roots, const std::vector<Named>& names) {
   std::unordered_set<const Node*> seen;
   std::vector<const Node*> ops, leaves, todo;
@@ -61,7 +65,8 @@ std::vector<const Node*> collect(std::span<const Tensor> roots, const std::vecto
 /// Another op's result goes by that op's name; otherwise one operand is x, two are a and b, more are counted.
 std::string operand_name(const Node& n, int bit) {
   if (bit >= 16) return n.n_out == 1 ? "y" : fmt::format("output {}", bit - 15);
-  if (const Node* made = n.edges()[bit].node; made && !made->is_leaf) return fmt::format("{}'s y", made->op->name);
+  if (const Node* made = n.edges()[bit].node; made && !made->is_leaf)
+    return fmt::format("{}'s y", made->op->name);
   if (n.n_in == 1) return "x";
   if (n.n_in == 2) return bit == 0 ? "a" : "b";
   return fmt::format("input {}", bit + 1);
@@ -69,7 +74,8 @@ std::string operand_name(const Node& n, int bit) {
 
 std::string name_of_memory(const std::vector<Named>& names, const SavedValue& s) {
   for (const Named& n : names)
-    if (n.tensor.defined() && n.tensor.get()->storage == s.storage && n.tensor.get()->data == s.data) return n.name;
+    if (n.tensor.defined() && n.tensor.get()->storage == s.storage && n.tensor.get()->data == s.data)
+      return n.name;
   return {};
 }
 
@@ -130,8 +136,12 @@ void View::describe_saved(const std::vector<const Node*>& found, const std::vect
       const bool named = !name.empty();
       const bool constant = bit < 16 && !n.edges()[bit].node;
       const std::int64_t bytes = s->numel * static_cast<std::int64_t>(itemsize(s->dtype));
-      nodes_[i].saved.push_back({named ? std::move(name) : operand_name(n, bit), {s->dtype, s->shape}, bytes,
-                                 bit < 16 ? bit : -1, constant, named});
+      nodes_[i].saved.push_back({named ? std::move(name) : operand_name(n, bit),
+                                 {s->dtype, s->shape},
+                                 bytes,
+                                 bit < 16 ? bit : -1,
+                                 constant,
+                                 named});
       nodes_[i].saved_bytes += bytes;
       std::int64_t& most = distinct[s->storage.get()];
       most = std::max(most, std::min(bytes, static_cast<std::int64_t>(s->storage->bytes)));
@@ -162,8 +172,11 @@ std::vector<std::size_t> View::topological_order() const {
 bool View::reachable(std::size_t from, std::size_t to, Loc loc) const {
   for (const std::size_t i : {from, to})
     if (i >= nodes_.size())
-      throw_error<IndexError>({.op = "graph::View", .arg = "the node", .given = fmt::format("{}", i),
-                               .wanted = fmt::format("0 to {}", nodes_.size() - 1), .what = "no such node",
+      throw_error<IndexError>({.op = "graph::View",
+                               .arg = "the node",
+                               .given = fmt::format("{}", i),
+                               .wanted = fmt::format("0 to {}", nodes_.size() - 1),
+                               .what = "no such node",
                                .loc = loc});
   std::vector<boost::default_color_type> colors(nodes_.size(), boost::white_color);
   boost::queue<std::size_t> pending;
@@ -176,7 +189,8 @@ bool View::reachable(std::size_t from, std::size_t to, Loc loc) const {
 std::string View::title(std::size_t i) const {
   const ViewNode& n = nodes_[i];
   const std::string line = line_text(n.loc);
-  return fmt::format("{} (rank {}{}{})", n.name.empty() ? n.op : n.name, n.rank, line.empty() ? "" : ", ", line);
+  return fmt::format("{} (rank {}{}{})", n.name.empty() ? n.op : n.name, n.rank, line.empty() ? "" : ", ",
+                     line);
 }
 
 std::vector<std::string> View::broken_invariants() const {
@@ -186,12 +200,13 @@ std::vector<std::string> View::broken_invariants() const {
     if (from.rank >= to.rank)
       broken.push_back(fmt::format("{} uses {}, whose rank is not lower", title(e.to), title(e.from)));
     if (static_cast<std::size_t>(e.output) >= from.outputs.size())
-      broken.push_back(fmt::format("{} uses output {} of {}, which has {}", title(e.to), e.output, title(e.from),
-                                   from.outputs.size()));
+      broken.push_back(fmt::format("{} uses output {} of {}, which has {}", title(e.to), e.output,
+                                   title(e.from), from.outputs.size()));
     if (to.leaf) broken.push_back(fmt::format("the leaf {} has an input", title(e.to)));
   }
   for (std::size_t i = 0; i < nodes_.size(); ++i)
-    if (nodes_[i].leaf && nodes_[i].rank != 0) broken.push_back(fmt::format("the leaf {} is ranked", title(i)));
+    if (nodes_[i].leaf && nodes_[i].rank != 0)
+      broken.push_back(fmt::format("the leaf {} is ranked", title(i)));
   try {
     static_cast<void>(topological_order());
   } catch (const GraphError& e) {

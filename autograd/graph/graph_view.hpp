@@ -1,6 +1,6 @@
-// View: a recorded graph copied out for looking at: its nodes, its edges, and questions about them. A lens, never the
-// tape itself. Depends on graph/node; Boost.Graph stays in graph_view.cpp.
-// Invariant: nodes() stand in recording order (leaves first, then by rank), whatever roots the walk started from.
+// View: a recorded graph copied out for looking at: its nodes, its edges, and questions about them. A lens,
+// never the tape itself. Depends on graph/node; Boost.Graph stays in graph_view.cpp. Invariant: nodes() stand
+// in recording order (leaves first, then by rank), whatever roots the walk started from.
 #pragma once
 
 #include <memory>
@@ -17,7 +17,8 @@ struct Node;
 
 namespace thalweg::graph {
 
-/// What a tensor is to be called in drawings and dumps: a leaf, a result, or a plain value that some op saved.
+/// What a tensor is to be called in drawings and dumps: a leaf, a result, or a plain value that some op
+/// saved.
 struct Named {
   std::string name;
   Tensor tensor;
@@ -25,7 +26,8 @@ struct Named {
 
 /// One value that a node keeps for its derivative.
 struct SavedItem {
-  std::string what;       ///< its given name; else "mul's y" (an op's result), "x", "a", "b", "input 3"; its own output: "y"
+  /// Its given name; else "mul's y" for another op's result, "x", "a", "b", "input 3"; an own output is "y".
+  std::string what;
   Meta meta;
   std::int64_t bytes = 0;
   int argument = -1;      ///< which input it is; -1: an output
@@ -35,17 +37,17 @@ struct SavedItem {
 
 /// One recorded op, or one leaf.
 struct ViewNode {
-  std::string op;             ///< "matmul"; "leaf" for a leaf
-  std::string name;           ///< from the caller's list; else empty
+  std::string op;    ///< "matmul"; "leaf" for a leaf
+  std::string name;  ///< from the caller's list; else empty
   bool leaf = false;
-  bool root = false;          ///< one of the tensors the view was made from
-  bool spent = false;         ///< a backward pass has released its saved values
-  std::uint64_t rank = 0;     ///< Lamport clock; 0 for leaves
-  int n_in = 0;               ///< inputs, with and without an edge
+  bool root = false;       ///< one of the tensors the view was made from
+  bool spent = false;      ///< a backward pass has released its saved values
+  std::uint64_t rank = 0;  ///< Lamport clock; 0 for leaves
+  int n_in = 0;            ///< inputs, with and without an edge
   std::vector<Meta> outputs;
   std::vector<SavedItem> saved;
   std::int64_t saved_bytes = 0;
-  Loc loc{};                  ///< the user's line
+  Loc loc{};  ///< the user's line
 };
 
 /// A value that flows forward from one node to another.
@@ -58,8 +60,9 @@ struct ViewEdge {
 
 class View {
  public:
-  /// The graph below `root` (or below all roots): what a backward pass from there could visit. The view keeps the graph
-  /// alive, but shows it as it was when the view was made. Throws GraphError for a tensor without history.
+  /// The graph below `root` (or below all roots): what a backward pass from there could visit. The view keeps
+  /// the graph alive, but shows it as it was when the view was made. Throws GraphError for a tensor without
+  /// history.
   explicit View(const Tensor& root, std::vector<Named> names = {}, Loc loc = Loc::here());
   explicit View(std::span<const Tensor> roots, std::vector<Named> names = {}, Loc loc = Loc::here());
 
@@ -72,8 +75,8 @@ class View {
   std::vector<std::size_t> topological_order() const;
   /// Whether a value flows from node `from` to node `to` (a node reaches itself). Throws IndexError.
   bool reachable(std::size_t from, std::size_t to, Loc loc = Loc::here()) const;
-  /// What is wrong with the graph, one sentence each; nothing when it is sound: ranks fall from user to producer, leaves
-  /// have rank 0 and no inputs, edges name outputs that exist, no cycle.
+  /// What is wrong with the graph, one sentence each; nothing when it is sound: ranks fall from user to
+  /// producer, leaves have rank 0 and no inputs, edges name outputs that exist, no cycle.
   std::vector<std::string> broken_invariants() const;
   /// Bytes of saved values, memory that several nodes save counted once.
   std::int64_t saved_bytes() const noexcept { return saved_bytes_; }
