@@ -233,6 +233,18 @@ TEST_CASE("safetensors: a header that is not one JSON object in UTF-8 is refused
                           "{\"\\ud800x\":{}}",
                           "{\"a\tb\":{}}"})
     CHECK_FALSE(refusal(bad, 0).empty());
+  // In an otherwise good file, so that the string alone is at fault.
+  const auto with_name = [](const char* name) { return "{" + entry(name, "U8", "[1]", "[0,1]") + "}"; };
+  for (const char* name :
+       {"\\ud800", "\\udbff", "\\udc00", "\\udfff", "\\ud800\\u0041", "\\ud800\\ue000", "\\ud800x"})
+    CHECK(contains(refusal(with_name(name), 1), "surrogate"));
+  for (const char* name : {"a\tb", "\x1f", "\n"})
+    CHECK(contains(refusal(with_name(name), 1), "control character"));
+  for (const char* name : {"\\q", "\\'", "\\U0041", "\\u12"})
+    CHECK_FALSE(refusal(with_name(name), 1).empty());
+  for (const char* name :
+       {"\\ud7ff", "\\ue000", "\\ud800\\udc00", "\\udbff\\udfff", "\\u0000", "\x7f", "\\uABCD\\uabcd"})
+    CHECK(io::load_file(file_of(with_name(name), 1), "m").tensors.size() == 1);
 }
 
 TEST_CASE("safetensors: JSON of any depth is refused without recursion") {
