@@ -1,0 +1,145 @@
+// See mutants.hpp. Depends on mutants_trial.hpp, par, fmt.
+#include <thalweg/check/mutants.hpp>
+
+#include <chrono>
+#include <cmath>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include <thalweg/check/axes.hpp>
+#include <thalweg/check/mutants_trial.hpp>
+#include <thalweg/ops/kernels/par.hpp>
+
+namespace thalweg::check {
+namespace {
+
+constexpr std::uint32_t gradient_axes = bit(Axis::jacobian) | bit(Axis::directions);
+/// Steps that only special operands reach are the business of these.
+constexpr std::uint32_t point_axes = bit(Axis::special_values) | bit(Axis::kinks);
+
+bool same_value(double a, double b) { return a == b || (std::isnan(a) && std::isnan(b)); }
+
+/// The constant c with mutated = c sound, if there is one among those that mutants multiply by.
+std::optional<double> constant_factor(const std::vector<double>& sound, const std::vector<double>& mutated) {
+  for (double c : {1.0, -1.0, 1.0625, 0.0}) {
+    bool fits = true;
+    for (std::size_t i = 0; fits && i < sound.size(); ++i) {
+      const double want = c * sound[i];
+      fits = same_value(mutated[i], want) || (c != 1 && std::fabs(mutated[i] - want) <= 1e-14 * std::fabs(want));
+    }
+    if (fits) return c;
+  }
+  return std::nullopt;
+}
+
+/// Mutation plans belong to a thread, so kernels must stay on this one.
+class OneThread {
+ public:
+  OneThread() : threads_(par::num_threads()) { par::set_num_threads(1); }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+  ~OneThread() { par::set_num_threads(threads_); }
+
+ private:
+  int threads_;
+};
+
+}  // namespace
+
+Effect effect_of(const GradientRows& sound, const GradientRows& mutated) {
+  if (sound.size() != mutated.size()) return Effect::inside;
+  Effect effect = Effect::none;
+  for (std::size_t i = 0; i < sound.size(); ++i) {
+    if (sound[i].size() != mutated[i].size()) return Effect::inside;
+    const std::optional<double> c = constant_factor(sound[i], mutated[i]);
+    if (!c) return Effect::inside;
+    if (*c != 1) effect = Effect::result;
+  }
+  return effect;
+}
+
+MutantTrial::MutantTrial(const OpInfo& op_, const Options& options, MutantReport& report)
+    : op(op_), cases(cases_of(op_, options)), options_(options), report_(report) {}
+
+bool MutantTrial::red(Tier tier, std::uint32_t axes) const {
+  Options o = options_;
+  o.tier = tier;
+  o.axes = axes;
+  o.stop_at_failure = true;
+  const Report r = certify(op, o);
+  for (const AxisResult& a : r.axes)
+    if (a.outcome == Outcome::failed) return true;
+  return false;
+}
+
+bool MutantTrial::sound() {
+  if (!red(Tier::standard, gradient_axes | point_axes)) return true;
+  report_.survivors.push_back(fmt::format("{}: red without any mutant", op.name()));
+  ++report_.made;
+  return false;
+}
+
+void MutantTrial::judge(const std::string& name, Effect effect) {
+  if (effect == Effect::none) return report_.equivalents.push_back(name);
+  if (effect == Effect::result) return judge_result(name);
+  ++report_.made;
+  if (red(Tier::quick, bit(Axis::jacobian)) || red(Tier::standard, gradient_axes | point_axes)) ++report_.caught;
+  else report_.survivors.push_back(name);
+}
+
+void MutantTrial::judge_result(const std::string& name) {
+  ++report_.results_made;
+  if (red(Tier::quick, bit(Axis::jacobian))) ++report_.results_caught;
+  else report_.result_survivors.push_back(name);
+}
+
+void MutantTrial::judge_fault(const std::string& name, std::uint32_t axes) {
+  ++report_.made;
+  if (red(Tier::quick, axes)) ++report_.caught;
+  else report_.survivors.push_back(name);
+}
+
+GradientRows MutantTrial::gradient_rows() const {
+  GradientRows rows;
+  for (const Case& c : cases) {
+    if (!any_gradient(op, c.in)) continue;
+    Numbers numbers(7);
+    EnableGrad on;
+    const std::vector<Tensor> x = leaves(op, cast_floating(c.in, DType::f64));
+    const std::vector<Tensor> y = forward(op, x, c.attrs.get());
+    const std::vector<Tensor> g = pull_back(y, x, random_seeds(y, numbers));
+    rows.resize(std::max(rows.size(), g.size()));
+    for (std::size_t i = 0; i < g.size(); ++i) {
+      if (!g[i].defined()) continue;
+      const std::vector<double> part = values(g[i]);
+      rows[i].insert(rows[i].end(), part.begin(), part.end());
+    }
+  }
+  return rows;
+}
+
+MutantReport mutate(std::span<const OpInfo* const> ops, const Options& options) {
+  MutantReport report;
+  const auto start = std::chrono::steady_clock::now();
+  for (const OpInfo* op : ops) {
+    try {
+      MutantTrial trial(*op, options, report);
+      mutate_kernels(trial);
+      if (!op->def->differentiable) continue;
+      const OneThread one;
+      if (!trial.sound()) continue;
+      mutate_pointwise(trial);
+      mutate_vjp(trial);
+      mutate_composite(trial);
+      mutate_result(trial);
+    } catch (const std::exception& error) {
+      ++report.made;
+      report.survivors.push_back(fmt::format("{}: the trial threw \"{}\"", op->name(), error.what()));
+    }
+  }
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return report;
+}
+
+}  // namespace thalweg::check

@@ -1,0 +1,76 @@
+// VjpHook: watches the ops and saved values inside a vjp and corrupts one of them. Internal to check/.
+// Depends on graph/apply.hpp. Invariant: a corruption that would change a shape or throw is left out and the plain op
+// runs, so that no mutant is caught for being malformed.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <thalweg/autograd/graph/apply.hpp>
+
+namespace thalweg::check {
+
+enum class VjpMutation : std::uint8_t {
+  none,
+  negated,       ///< the op's result (a mask: inverted)
+  factor,        ///< the op's result times 1.0625
+  replaced,      ///< the first input of the result's shape instead of the result
+  swapped,       ///< inputs 0 and 1 change places
+  attribute,     ///< the op's attributes, see shift_attributes()
+  saved_scaled,  ///< a saved value: 1.0625 x + 0.03; indices in reverse order; a mask inverted
+  saved_other,   ///< a saved value: the one unpacked before it
+};
+const char* mutation_name(VjpMutation m) noexcept;
+
+/// Changes a copy of an op's attributes in its variant-th way: the next dimension, the other direction, one element on,
+/// another key. False where there is no such way for these inputs.
+bool shift_attributes(const OpDef& op, int variant, void* attrs, const Tensor* in, int n);
+inline constexpr int attribute_variants = 3;
+
+class VjpHook final : public ApplyHook {
+ public:
+  struct Plan {
+    VjpMutation kind = VjpMutation::none;
+    int k = -1;
+    int variant = 0;
+  };
+  explicit VjpHook(Plan plan) : plan_(plan) {}
+
+  void apply(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out) override;
+  Tensor saved(const Tensor& t) override;
+
+  /// Before each vjp: ops and saved values are numbered from 0.
+  void begin() {
+    ops_ = saved_ = 0;
+    before_ = {};
+  }
+  /// Whether the mutation made sense anywhere.
+  bool applied() const noexcept { return applied_; }
+  /// Names of the ops seen, by number; the most of any vjp.
+  const std::vector<std::string>& op_names() const noexcept { return names_; }
+  int saved_count() const noexcept { return most_saved_; }
+
+ private:
+  void corrupt(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out);
+  bool try_inputs(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out) const;
+
+  Plan plan_;
+  int ops_ = 0, saved_ = 0, most_saved_ = 0;
+  bool applied_ = false;
+  Tensor before_;
+  std::vector<std::string> names_;
+};
+
+/// Hangs a hook into this thread (or, with null, takes it out) for the scope.
+class HookScope {
+ public:
+  explicit HookScope(ApplyHook* hook) noexcept : kept_(thread_state.apply_hook) { thread_state.apply_hook = hook; }
+  HookScope(const HookScope&) = delete;
+  HookScope& operator=(const HookScope&) = delete;
+  ~HookScope() { thread_state.apply_hook = kept_; }
+
+ private:
+  ApplyHook* kept_;
+};
+
+}  // namespace thalweg::check

@@ -1,0 +1,207 @@
+// Mutants inside a vjp: the op's vjp runs under a hook that corrupts one of the ops it applies or values it unpacks; and
+// inside composites: the path back through one of the ops that they are made of. Depends on mutants_trial.hpp,
+// mutants_hook.hpp. Invariant: the OpDef has its own functions back when a mutant ends.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include <thalweg/check/mutants_hook.hpp>
+#include <thalweg/check/mutants_trial.hpp>
+#include <thalweg/ops/functions.hpp>
+
+namespace thalweg::check {
+namespace {
+
+/// Runs an op's vjp under a hook, for the scope.
+class VjpSwap {
+ public:
+  VjpSwap(OpDef& def, VjpHook& hook) : def_(def) {
+    own = def.vjp;
+    active = &hook;
+    def_.vjp = [](Vjp& v, const void* attrs) {
+      const HookScope on(active);
+      active->begin();
+      own(v, attrs);
+    };
+  }
+  VjpSwap(const VjpSwap&) = delete;
+  VjpSwap& operator=(const VjpSwap&) = delete;
+  ~VjpSwap() { def_.vjp = own; }
+
+ private:
+  OpDef& def_;
+  inline static thread_local void (*own)(Vjp&, const void*) = nullptr;
+  inline static thread_local VjpHook* active = nullptr;
+};
+
+class VjpMutants {
+ public:
+  explicit VjpMutants(MutantTrial& trial) : trial_(trial) {
+    VjpHook watch({});
+    const VjpSwap swap(*trial.op.def, watch);
+    sound_ = trial.gradient_rows();
+    names_ = watch.op_names();
+    saved_ = watch.saved_count();
+  }
+
+  void run() {
+    using enum VjpMutation;
+    for (int k = 0; k < static_cast<int>(names_.size()); ++k) {
+      for (VjpMutation m : {negated, factor, replaced, swapped}) one({m, k, 0});
+      for (int variant = 0; variant < attribute_variants; ++variant) one({attribute, k, variant});
+    }
+    for (int k = 0; k < saved_; ++k)
+      for (VjpMutation m : {saved_scaled, saved_other}) one({m, k, 0});
+  }
+
+ private:
+  void one(VjpHook::Plan plan) {
+    VjpHook hook(plan);
+    const VjpSwap swap(*trial_.op.def, hook);
+    Effect effect = Effect::inside;
+    try {
+      effect = effect_of(sound_, trial_.gradient_rows());
+    } catch (const Error&) {
+      // An op further on refuses the corrupted value: the gradient axis will say so.
+    }
+    if (hook.applied()) trial_.judge(name_of(plan), effect);
+  }
+
+  std::string name_of(const VjpHook::Plan& p) const {
+    const bool of_saved = p.kind == VjpMutation::saved_scaled || p.kind == VjpMutation::saved_other;
+    if (of_saved) return fmt::format("{}.vjp saved {} {}", trial_.op.name(), p.k, mutation_name(p.kind));
+    return fmt::format("{}.vjp op {} ({}) {}{}", trial_.op.name(), p.k, names_[static_cast<std::size_t>(p.k)], mutation_name(p.kind),
+                       p.kind == VjpMutation::attribute ? fmt::format(" {}", p.variant) : "");
+  }
+
+  MutantTrial& trial_;
+  GradientRows sound_;
+  std::vector<std::string> names_;
+  int saved_ = 0;
+};
+
+// ---- composites ----
+
+/// Corrupts the path back through the k-th op that a composite is made of: its output's gradient is multiplied by
+/// `factor`, or the path to input `cut` ends there.
+class PathHook final : public ApplyHook {
+ public:
+  struct Plan {
+    int k = -1;
+    double factor = 1;
+    int cut = -1;
+  };
+  explicit PathHook(Plan plan) : plan_(plan) {}
+
+  void apply(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out) override {
+    const int place = ops_++;
+    most_ = std::max(most_, ops_);
+    if (place != plan_.k) return apply_unhooked(op, in, n, attrs, loc, out);
+    std::vector<Tensor> given(in, in + n);
+    if (plan_.cut >= 0 && plan_.cut < n && given[static_cast<std::size_t>(plan_.cut)].requires_grad()) {
+      Tensor& t = given[static_cast<std::size_t>(plan_.cut)];
+      t = t.detach();
+      applied_ = true;
+    }
+    apply_unhooked(op, given.data(), n, attrs, loc, out);
+    if (plan_.cut >= 0 || !out[0].requires_grad()) return;
+    out[0].register_hook([c = plan_.factor](const Tensor& g) {
+      const HookScope off(nullptr);
+      return g * c;
+    });
+    applied_ = true;
+  }
+  void begin() { ops_ = 0; }
+  bool applied() const noexcept { return applied_; }
+  int most() const noexcept { return most_; }
+
+ private:
+  Plan plan_;
+  int ops_ = 0, most_ = 0;
+  bool applied_ = false;
+};
+
+class ComposeSwap {
+ public:
+  ComposeSwap(OpDef& def, PathHook& hook) : def_(def) {
+    own = def.compose;
+    active = &hook;
+    def_.compose = [](const Tensor* in, int n, const void* attrs, Loc loc) {
+      const HookScope on(active);
+      active->begin();
+      return own(in, n, attrs, loc);
+    };
+  }
+  ComposeSwap(const ComposeSwap&) = delete;
+  ComposeSwap& operator=(const ComposeSwap&) = delete;
+  ~ComposeSwap() { def_.compose = own; }
+
+ private:
+  OpDef& def_;
+  inline static thread_local Tensor (*own)(const Tensor*, int, const void*, Loc) = nullptr;
+  inline static thread_local PathHook* active = nullptr;
+};
+
+// ---- the result as a whole ----
+
+/// Multiplies the gradient of every input of one op.
+class ResultHook final : public ApplyHook {
+ public:
+  ResultHook(const OpDef& op, double factor) : op_(op), factor_(factor) {}
+  void apply(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out) override {
+    for (int i = 0; &op == &op_ && i < n; ++i)
+      if (in[i].defined() && in[i].requires_grad())
+        Tensor(in[i]).register_hook([c = factor_](const Tensor& g) {
+          const HookScope off(nullptr);
+          return g * c;
+        });
+    apply_unhooked(op, in, n, attrs, loc, out);
+  }
+
+ private:
+  const OpDef& op_;
+  double factor_;
+};
+
+}  // namespace
+
+void mutate_vjp(MutantTrial& trial) {
+  const OpKind kind = trial.op.def->kind;
+  if (kind == OpKind::structured || kind == OpKind::view) VjpMutants(trial).run();
+}
+
+void mutate_composite(MutantTrial& trial) {
+  if (trial.op.def->kind != OpKind::composite) return;
+  PathHook watch({});
+  GradientRows sound;
+  {
+    const ComposeSwap swap(*trial.op.def, watch);
+    sound = trial.gradient_rows();
+  }
+  const auto one = [&](PathHook::Plan plan, const std::string& what) {
+    PathHook hook(plan);
+    const ComposeSwap swap(*trial.op.def, hook);
+    Effect effect = Effect::inside;
+    try {
+      effect = effect_of(sound, trial.gradient_rows());
+    } catch (const Error&) {
+      // No path is left at all: the gradient axis will say so.
+    }
+    if (hook.applied()) trial.judge(fmt::format("{}.compose op {} {}", trial.op.name(), plan.k, what), effect);
+  };
+  for (int k = 0; k < watch.most(); ++k) {
+    one({k, -1, -1}, "negated");
+    one({k, 1.0625, -1}, "factor");
+    for (int i = 0; i < 2; ++i) one({k, 1, i}, fmt::format("input {} cut", i));
+  }
+}
+
+void mutate_result(MutantTrial& trial) {
+  for (double c : {0.0, -1.0, 1.001}) {
+    ResultHook hook(*trial.op.def, c);
+    const HookScope on(&hook);
+    trial.judge_result(fmt::format("{} gradient times {}", trial.op.name(), c));
+  }
+}
+
+}  // namespace thalweg::check
