@@ -1,5 +1,5 @@
-// The smallest lesson: one neuron of two inputs, differentiated by the tape and by hand. Everything below is five
-// numbers, one line of arithmetic, one call of backward(), and the chain rule written out.
+// The smallest lesson: one neuron of two inputs, differentiated by the tape and by hand. Everything below is
+// five numbers, one line of arithmetic, one call of backward(), and the chain rule written out.
 #include <cmath>
 #include <cstdio>
 
@@ -30,7 +30,8 @@ int main() {
   Tensor w1 = number(-3.0), w2 = number(1.0);  // weights
   Tensor b = number(6.5);                      // bias
 
-  // Forward: plain arithmetic. Each operation runs at once and leaves a node behind that remembers what it did.
+  // Forward: plain arithmetic. Each operation runs at once and leaves a node behind that remembers what it
+  // did.
   Tensor p = x1 * w1;
   Tensor q = x2 * w2;
   Tensor n = p + q + b;
@@ -39,7 +40,8 @@ int main() {
   std::printf("y = tanh(x1 w1 + x2 w2 + b) = %.8f\n\nThe tape, as recorded:\n%s\n", y.item(),
               thalweg::graph::dump(y, {{"x1", x1}, {"x2", x2}, {"w1", w1}, {"w2", w2}, {"b", b}}).c_str());
 
-  // Backward: from y back to the leaves, each node multiplies by its own derivative and passes the product on.
+  // Backward: from y back to the leaves, each node multiplies by its own derivative and passes the product
+  // on.
   y.backward();
 
   // The same by hand. The outermost function is tanh, whose slope is 1 - tanh^2 ...

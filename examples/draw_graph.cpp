@@ -35,9 +35,11 @@ std::string chain() {
 /// One training step of the network of the mnist example, on two made-up images.
 std::string mnist() {
   thalweg::Generator random(7);
-  const nn::Linear first({.in = 784, .out = 512, .activation = thalweg::Activation::relu, .generator = &random});
+  const nn::Linear first(
+      {.in = 784, .out = 512, .activation = thalweg::Activation::relu, .generator = &random});
   nn::Dropout drop1({.p = 0.2, .generator = &random});
-  const nn::Linear second({.in = 512, .out = 256, .activation = thalweg::Activation::relu, .generator = &random});
+  const nn::Linear second(
+      {.in = 512, .out = 256, .activation = thalweg::Activation::relu, .generator = &random});
   nn::Dropout drop2({.p = 0.2, .generator = &random});
   const nn::Linear last({.in = 256, .out = 10, .generator = &random});
   const Tensor images = thalweg::rand({2, 784}, random);
@@ -49,10 +51,16 @@ std::string mnist() {
   h = drop2(h);
   const Tensor scores = last(h);
   const Tensor loss = cross_entropy(scores, labels);
-  const graph::View view(loss, {{"first.weight", first.weight}, {"first.bias", first.bias},
-                                {"second.weight", second.weight}, {"second.bias", second.bias},
-                                {"last.weight", last.weight}, {"last.bias", last.bias},
-                                {"images", images}, {"labels", labels}, {"scores", scores}, {"loss", loss}});
+  const graph::View view(loss, {{"first.weight", first.weight},
+                                {"first.bias", first.bias},
+                                {"second.weight", second.weight},
+                                {"second.bias", second.bias},
+                                {"last.weight", last.weight},
+                                {"last.bias", last.bias},
+                                {"images", images},
+                                {"labels", labels},
+                                {"scores", scores},
+                                {"loss", loss}});
   return graph::to_dot(view, {.title = "one step of the MNIST network, batch of 2"});
 }
 
@@ -97,7 +105,8 @@ int main(int argc, char** argv) {
   for (const Drawing& d : drawings)
     if (!std::strcmp(argv[1], d.name)) {
       const std::string text = d.draw();
-      const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && !std::fflush(stdout);
+      const bool written =
+          std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && !std::fflush(stdout);
       if (!written) std::perror("draw_graph");
       return written ? 0 : 1;
     }

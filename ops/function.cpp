@@ -1,5 +1,6 @@
-// The op behind a Function: calls the user's code, checks what it returned, records one node. Depends on graph,
-// describe.hpp, fmt. Invariant: the node's attributes own the definition, and with it the OpDef the node points to.
+// The op behind a Function: calls the user's code, checks what it returned, records one node. Depends on
+// graph, describe.hpp, fmt. Invariant: the node's attributes own the definition, and with it the OpDef the
+// node points to.
 #include <thalweg/ops/function.hpp>
 
 #include <exception>
@@ -31,14 +32,23 @@ constexpr int most_inputs = 16;  // as many as a save mask has bits
 /// A node holds its function's definition alive; an empty one stands for attributes that were not given.
 using Keeper = std::shared_ptr<const OpDef>;
 
-[[noreturn]] void fail(const OpDef& op, std::string arg, std::string given, std::string wanted, std::string what, Loc loc) {
-  throw_error<GraphError>({.op = op.name, .arg = std::move(arg), .given = std::move(given), .wanted = std::move(wanted),
-                           .what = std::move(what), .loc = loc});
+[[noreturn]] void fail(const OpDef& op, std::string arg, std::string given, std::string wanted,
+                       std::string what, Loc loc) {
+  throw_error<GraphError>({.op = op.name,
+                           .arg = std::move(arg),
+                           .given = std::move(given),
+                           .wanted = std::move(wanted),
+                           .what = std::move(what),
+                           .loc = loc});
 }
 
 template <class... E>
 [[noreturn]] void throw_same_type(const Error& e, const ErrorFields& fields) {
-  ([&] { if (dynamic_cast<const E*>(&e)) throw E(fields); }(), ...);
+  (
+      [&] {
+        if (dynamic_cast<const E*>(&e)) throw E(fields);
+      }(),
+      ...);
   throw Error(fields);
 }
 
@@ -49,18 +59,21 @@ auto guarded(const OpDef& op, const char* part, Loc loc, Code code) {
     return code();
   } catch (const Error& e) {
     ErrorFields fields = e.fields();
-    fields.what = fmt::format("in its {}: {}{}{}", part, fields.op, fields.op.empty() ? "" : ": ", fields.what);
+    fields.what =
+        fmt::format("in its {}: {}{}{}", part, fields.op, fields.op.empty() ? "" : ": ", fields.what);
     fields.op = op.name;
-    throw_same_type<ShapeError, DTypeError, IndexError, ValueError, VersionError, GraphError, IoError, FormatError>(
-        e, fields);
+    throw_same_type<ShapeError, DTypeError, IndexError, ValueError, VersionError, GraphError, IoError,
+                    FormatError>(e, fields);
   } catch (const std::bad_alloc&) {
     throw;
   } catch (const std::exception& e) {
     std::throw_with_nested(GraphError(
         {.op = op.name, .what = fmt::format("its {} threw an exception: {}", part, e.what()), .loc = loc}));
   } catch (...) {
-    std::throw_with_nested(GraphError(
-        {.op = op.name, .what = fmt::format("its {} threw something that is no std::exception", part), .loc = loc}));
+    std::throw_with_nested(
+        GraphError({.op = op.name,
+                    .what = fmt::format("its {} threw something that is no std::exception", part),
+                    .loc = loc}));
   }
 }
 
@@ -76,22 +89,28 @@ std::vector<std::uint32_t> versions(const Tensor* in, int n) {
 void Function::Definition::call_op(const OpDef& self, const Tensor* in, int n, Loc loc, Tensor* out) {
   const Definition& d = of(self);
   if (n != d.n_in)
-    throw_error<ValueError>({.op = d.name, .arg = "the inputs", .given = fmt::format("{}", n),
-                             .wanted = fmt::format("{}", d.n_in), .what = "wrong number of inputs", .loc = loc});
+    throw_error<ValueError>({.op = d.name,
+                             .arg = "the inputs",
+                             .given = fmt::format("{}", n),
+                             .wanted = fmt::format("{}", d.n_in),
+                             .what = "wrong number of inputs",
+                             .loc = loc});
   for (int i = 0; i < n; ++i)
     if (!in[i].defined()) throw_undefined_input(d, i, loc);
   const std::uint64_t wants = wants_gradient(d, in, n, loc);
   const std::vector<std::uint32_t> before = versions(in, n);
   NoGrad off;
-  Tensor result = guarded(d, "forward", loc, [&] {
-    return d.forward(std::span<const Tensor>(in, static_cast<std::size_t>(n)));
-  });
+  Tensor result = guarded(
+      d, "forward", loc, [&] { return d.forward(std::span<const Tensor>(in, static_cast<std::size_t>(n))); });
   if (!result.defined()) fail(d, "the result", "undefined", "a tensor", "its forward returned nothing", loc);
   for (int i = 0; i < n; ++i)
     if (in[i].get()->storage->version() != before[static_cast<std::size_t>(i)])
-      fail(d, fmt::format("argument {}", i + 1), in[i].describe(), "", "its forward wrote to its argument", loc);
-  // The node is hung on the result, which therefore must be nobody else's: not an input, a view of one, or a captive.
-  if (!result.ref().unique() || !result.get()->storage.unique() || result.requires_grad()) result = result.clone();
+      fail(d, fmt::format("argument {}", i + 1), in[i].describe(), "", "its forward wrote to its argument",
+           loc);
+  // The node is hung on the result, which therefore must be nobody else's: not an input, a view of one, or a
+  // captive.
+  if (!result.ref().unique() || !result.get()->storage.unique() || result.requires_grad())
+    result = result.clone();
   if (wants) {
     const Keeper keeper = d.shared_from_this();
     record(d, in, n, wants, &result, 1, &keeper, loc);
@@ -117,15 +136,21 @@ void Function::Definition::vjp_op(Vjp& v, const void*) {
     if (!g.defined() || !(g.shape() == wanted.shape) || g.dtype() != wanted.dtype)
       fail(d, fmt::format("the gradient of argument {}", i + 1), g.describe(),
            thalweg::describe(wanted.dtype, wanted.shape),
-           g.defined() ? "its vjp returned a gradient of the wrong shape or dtype" : "its vjp left out a gradient", loc);
+           g.defined() ? "its vjp returned a gradient of the wrong shape or dtype"
+                       : "its vjp left out a gradient",
+           loc);
     v.set(i, std::move(g));
   }
 }
 
 Function::Function(std::string name, int n_in, Forward forward, Gradient vjp, FunctionSaves saves, Loc loc) {
   const auto refuse = [&](const char* arg, std::string given, const char* wanted) {
-    throw_error<ValueError>({.op = "function", .arg = arg, .given = std::move(given), .wanted = wanted,
-                             .what = "cannot make a function of this", .loc = loc});
+    throw_error<ValueError>({.op = "function",
+                             .arg = arg,
+                             .given = std::move(given),
+                             .wanted = wanted,
+                             .what = "cannot make a function of this",
+                             .loc = loc});
   };
   if (name.empty()) refuse("the name", "empty", "a name");
   if (n_in < 1 || n_in > most_inputs) refuse("the number of inputs", std::to_string(n_in), "1 to 16");
@@ -143,8 +168,10 @@ Function::Function(std::string name, int n_in, Forward forward, Gradient vjp, Fu
   for (NeedMask& m : d.needs) m = inputs | (saves.output ? need_output() : 0);
   d.attrs_size = sizeof(Keeper);
   d.attrs_copy = [](void* to, const void* from) {
-    if (from) new (to) Keeper(*static_cast<const Keeper*>(from));
-    else new (to) Keeper();
+    if (from)
+      new (to) Keeper(*static_cast<const Keeper*>(from));
+    else
+      new (to) Keeper();
   };
   d.attrs_destroy = [](void* p) noexcept { static_cast<Keeper*>(p)->~Keeper(); };
   d.call = &Definition::call_op;
@@ -155,8 +182,9 @@ Function::Function(std::string name, int n_in, Forward forward, Gradient vjp, Fu
 }
 
 Tensor Function::operator()(std::span<const Tensor> in, Loc loc) const {
+  const std::shared_ptr<Definition> keep = definition_;  // the callables may replace this very Function
   Tensor out;
-  apply(*definition_, in.data(), static_cast<int>(in.size()), nullptr, loc, &out);
+  apply(*keep, in.data(), static_cast<int>(in.size()), nullptr, loc, &out);
   return out;
 }
 

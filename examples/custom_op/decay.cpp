@@ -31,11 +31,13 @@ std::int64_t row_start(std::int64_t r, const tw::Dims& shape, const tw::Dims& st
 template <class T>
 void decay_all(const tw::ConstView& x, const tw::View& y, double keep) {
   const std::int64_t n = x.shape.back(), rows = n == 0 ? 0 : tw::numel(x.shape) / n;
-  const std::int64_t grain = 1 + 4096 / (n + 1);  // chunks depend on the shape alone, so the bits do not depend on threads
+  const std::int64_t grain =
+      1 + 4096 / (n + 1);  // chunks depend on the shape alone, so the bits do not depend on threads
   tw::par::chunks(rows, grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r)
       decay_row(static_cast<const T*>(x.data) + row_start(r, x.shape, x.strides), x.strides.back(),
-                static_cast<T*>(y.data) + row_start(r, y.shape, y.strides), y.strides.back(), n, static_cast<T>(keep));
+                static_cast<T*>(y.data) + row_start(r, y.shape, y.strides), y.strides.back(), n,
+                static_cast<T>(keep));
   });
 }
 
@@ -53,8 +55,10 @@ void Decay::infer(const tw::Ins& in, const Attrs& t, tw::Outs& out) {
 }
 
 void Decay::run(const tw::Ins& in, const tw::View* out, const Attrs& t) {
-  if (in[0].dtype == tw::DType::f32) decay_all<float>(in[0], out[0], t.keep);
-  else decay_all<double>(in[0], out[0], t.keep);
+  if (in[0].dtype == tw::DType::f32)
+    decay_all<float>(in[0], out[0], t.keep);
+  else
+    decay_all<double>(in[0], out[0], t.keep);
 }
 
 void Decay::vjp(tw::Vjp& v, const Attrs& t) {
@@ -85,6 +89,7 @@ void Decay::samples(tw::SampleList& s) {
 
 void Decay::errors(tw::ErrorList& e) {
   e.add<tw::ShapeError>({tw::zeros({})}, Attrs{}, "decay: nothing to run along", "ShapeError");
-  e.add<tw::DTypeError>({tw::zeros({3}, tw::DType::i64)}, Attrs{}, "decay: not a floating dtype", "DTypeError");
+  e.add<tw::DTypeError>({tw::zeros({3}, tw::DType::i64)}, Attrs{}, "decay: not a floating dtype",
+                        "DTypeError");
   e.add<tw::ValueError>({tw::zeros({3})}, Attrs{.keep = 1}, "decay: keep is out of range", "ValueError");
 }

@@ -1,12 +1,13 @@
-// A structured op outside the library: attributes, shape rule, a kernel of its own, a derivative in public ops.
-// y[t] = keep y[t-1] + (1 - keep) x[t] along the last dimension: a running average that forgets.
+// A structured op outside the library: attributes, shape rule, a kernel of its own, a derivative in public
+// ops. y[t] = keep y[t-1] + (1 - keep) x[t] along the last dimension: a running average that forgets.
 #pragma once
 
 #include <thalweg/op.hpp>
 #include <thalweg/ops/sample.hpp>
 
 struct Decay {
-  static constexpr thalweg::Row row{.name = "decay", .formula = "y[t] = keep y[t-1] + (1 - keep) x[t], y[-1] = 0"};
+  static constexpr thalweg::Row row{.name = "decay",
+                                    .formula = "y[t] = keep y[t-1] + (1 - keep) x[t], y[-1] = 0"};
   static constexpr bool linear = true;
   struct Attrs {
     double keep = 0.9;

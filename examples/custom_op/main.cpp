@@ -1,5 +1,6 @@
-// Three ways to bring an op of your own, each certified by one call; then the same three with a mistake planted in the
-// derivative, each caught with a message that says where. Exit status 0 when all of that happens.
+// Three ways to bring an op of your own, each certified by one call; then the same three with a mistake
+// planted in the derivative, each caught with a message that says where. Exit status 0 when all of that
+// happens.
 //   bell    a pointwise formula       (bell.hpp)
 //   decay   a structured op, own kernel (decay.hpp, decay.cpp)
 //   banana  function(forward, vjp)    (below)
@@ -22,8 +23,7 @@ namespace {
 /// Rosenbrock's valley, (1 - a)^2 + 100 (b - a^2)^2, from two lambdas.
 tw::Function banana() {
   return tw::function(
-      "banana",
-      [](const Tensor& a, const Tensor& b) { return square(1.0 - a) + 100.0 * square(b - a * a); },
+      "banana", [](const Tensor& a, const Tensor& b) { return square(1.0 - a) + 100.0 * square(b - a * a); },
       [](const Tensor& g, const Tensor& a, const Tensor& b) {
         const Tensor away = b - a * a;
         return std::array{g * (-2.0 * (1.0 - a) - 400.0 * a * away), g * 200.0 * away};
@@ -40,9 +40,12 @@ void banana_samples(tw::SampleList& s) {
 
 /// A sign is wrong.
 struct WrongBell : Bell {
-  static constexpr tw::Row row{.name = "bell_wrong", .formula = "y = exp(-x^2)", .domain = {-2, 2}, .ulp_f32 = 6,
-                               .ulp_f64 = 6};
-  template <class V> static V df_xy(V x, V y) { return 2 * (x * y); }
+  static constexpr tw::Row row{
+      .name = "bell_wrong", .formula = "y = exp(-x^2)", .domain = {-2, 2}, .ulp_f32 = 6, .ulp_f64 = 6};
+  template <class V>
+  static V df_xy(V x, V y) {
+    return 2 * (x * y);
+  }
 };
 
 /// The recurrence of the gradient runs from the wrong end.
@@ -71,8 +74,8 @@ bool stands(const tw::check::Report& report) {
     left_out += report[a].outcome == tw::check::Outcome::not_applicable;
   }
   std::printf("%-13s %s: %d axes passed, %d do not apply, %lld calls, %.2f s\n", report.op.c_str(),
-              report.ok() ? "certified" : "REFUSED", passed, left_out, static_cast<long long>(report.samples()),
-              report.seconds);
+              report.ok() ? "certified" : "REFUSED", passed, left_out,
+              static_cast<long long>(report.samples()), report.seconds);
   if (!report.ok()) std::printf("%s\n", report.failures().c_str());
   return report.ok();
 }
@@ -101,7 +104,8 @@ int main() {
   const tw::check::Options first{.tier = tw::check::Tier::quick, .stop_at_failure = true};
   good &= is_caught(certify<WrongBell>(first), "a wrong sign in df");
   good &= is_caught(certify<WrongDecay>(first), "the gradient runs from the wrong end");
-  good &= is_caught(certify(wrong_banana().describe({.samples = &banana_samples}), first), "half of the inner derivative is missing");
+  good &= is_caught(certify(wrong_banana().describe({.samples = &banana_samples}), first),
+                    "half of the inner derivative is missing");
 
   std::printf("\n%s\n", good ? "Three ops certified, three mistakes caught." : "SOMETHING IS WRONG.");
   return good ? 0 : 1;

@@ -1,5 +1,5 @@
-// The pages cannot lie: every ```cpp block of README.md, CONTRIBUTING.md and docs/*.md stands, but for indentation, in a
-// source that the build compiles and runs: a file of tests/docs/ or examples/.
+// The pages cannot lie: every ```cpp block of README.md, CONTRIBUTING.md and docs/*.md stands, but for
+// indentation, in a source that the build compiles and runs: a file of tests/docs/ or examples/.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -84,7 +84,8 @@ TEST_CASE("blocks are found, and a changed word is noticed") {
   REQUIRE(blocks.size() == 1);
   CHECK(blocks[0].line == 3);
   CHECK(blocks[0].code == Lines{"int x = 1;", "", "f(x);"});
-  std::istringstream same("{\n    int x = 1;\n\n    f(x);\n}\n"), other("{\n    int x = 2;\n\n    f(x);\n}\n");
+  std::istringstream same("{\n    int x = 1;\n\n    f(x);\n}\n"),
+      other("{\n    int x = 2;\n\n    f(x);\n}\n");
   CHECK(stands_in(blocks[0].code, lines_of(same)));
   CHECK(!stands_in(blocks[0].code, lines_of(other)));
 }
@@ -96,13 +97,14 @@ TEST_CASE("every C++ block of the pages is compiled code") {
   for (const fs::path& page : pages())
     for (const Block& block : cpp_blocks(read(page))) {
       ++blocks;
-      const bool found = std::ranges::any_of(sources, [&](const Lines& s) { return stands_in(block.code, s); });
+      const bool found =
+          std::ranges::any_of(sources, [&](const Lines& s) { return stands_in(block.code, s); });
       if (!found) {
         std::string code;
         for (const std::string& line : block.code) code += line + "\n";
-        FAIL_CHECK(page.filename().string() << ":" << block.line
-                                            << ": this block stands in no file of tests/docs/ or examples/:\n"
-                                            << code);
+        FAIL_CHECK(page.filename().string()
+                   << ":" << block.line << ": this block stands in no file of tests/docs/ or examples/:\n"
+                   << code);
       }
     }
   CHECK(blocks >= 5);

@@ -1,5 +1,5 @@
-// The code of docs/tape.md, compiled and run. Every ```cpp block of that page is cut from here, and the table it prints
-// is compared with what dump() says; after a change here, the page has to follow.
+// The code of docs/tape.md, compiled and run. Every ```cpp block of that page is cut from here, and the table
+// it prints is compared with what dump() says; after a change here, the page has to follow.
 #include <doctest/doctest.h>
 
 #include <fstream>
@@ -99,7 +99,10 @@ TEST_CASE("tape.md: the heap and delivery") {
 
   std::string order;
   const auto say = [&order](const char* name) {
-    return [&order, name](const Tensor&) { order += name; return Tensor(); };
+    return [&order, name](const Tensor&) {
+      order += name;
+      return Tensor();
+    };
   };
   a.register_hook(say("a"));
   b.register_hook(say("b"));

@@ -1,4 +1,5 @@
-// function(forward, vjp): values, gradients of every order, what is saved, ownership, and every way user code can be wrong.
+// function(forward, vjp): values, gradients of every order, what is saved, ownership, and every way user code
+// can be wrong.
 #include <doctest/doctest.h>
 
 #include <array>
@@ -84,7 +85,9 @@ TEST_CASE("its derivative can be differentiated again, through inputs and throug
 TEST_CASE("several inputs, gradients as an array; only those that are asked for are used") {
   const auto product = tw::function(
       "product", [](const Tensor& a, const Tensor& b) { return a * b; },
-      [](const Tensor& g, const Tensor& a, const Tensor& b) { return std::array{g * b, g * a}; });
+      [](const Tensor& g, const Tensor& a, const Tensor& b) {
+        return std::array{g * b, g * a};
+      });
   const Tensor a = leaf({2, 3}), b = leaf({5, 7});
   product(a, b).sum().backward();
   CHECK(at(a.grad(), 1) == 7);
@@ -92,7 +95,9 @@ TEST_CASE("several inputs, gradients as an array; only those that are asked for 
 
   const auto scaled = tw::function(  // the second gradient is left out, and not needed for a constant
       "scaled", [](const Tensor& x, const Tensor& k) { return x * k; },
-      [](const Tensor& g, const Tensor&, const Tensor& k) { return std::array{g * k, Tensor()}; });
+      [](const Tensor& g, const Tensor&, const Tensor& k) {
+        return std::array{g * k, Tensor()};
+      });
   const Tensor x = leaf({1, 1});
   scaled(x, tw::from<double>({3, 4})).sum().backward();
   CHECK(at(x.grad(), 1) == 4);
@@ -100,8 +105,7 @@ TEST_CASE("several inputs, gradients as an array; only those that are asked for 
 
 TEST_CASE("a span of inputs, their number given") {
   const tw::Function total(
-      "total", 3,
-      [](std::span<const Tensor> in) { return in[0] + in[1] * in[2]; },
+      "total", 3, [](std::span<const Tensor> in) { return in[0] + in[1] * in[2]; },
       [](const Tensor& g, std::span<const Tensor> in, const Tensor&) {
         return std::vector<Tensor>{g, g * in[2], g * in[1]};
       });
@@ -168,7 +172,10 @@ TEST_CASE("a forward that returns its input, a view of it, or a captive gives a 
   CHECK(at(x.grad(), 1) == 1);
 
   const auto reshaped = tw::function(
-      "reshaped", [](const Tensor& t) { return t.reshape({1, 2}); },
+      "reshaped",
+      [](const Tensor& t) {
+        return t.reshape({1, 2});
+      },
       [](const Tensor& g) { return g.reshape({2}); });
   const Tensor z = reshaped(x);
   CHECK(z.get()->storage.get() != x.get()->storage.get());
@@ -182,10 +189,12 @@ TEST_CASE("a forward that returns its input, a view of it, or a captive gives a 
   CHECK(!captive.grad().defined());
 }
 
-TEST_CASE("wrong gradients are refused by name: too few, too many, shape, dtype, none; nothing is committed") {
+TEST_CASE(
+    "wrong gradients are refused by name: too few, too many, shape, dtype, none; nothing is committed") {
   const Tensor x = leaf({1, 2}), w = leaf({3, 4});
   const auto with = [&](auto vjp) {
-    const auto f = tw::function("wrong", [](const Tensor& a, const Tensor& b) { return a * b; }, vjp);
+    const auto f = tw::function(
+        "wrong", [](const Tensor& a, const Tensor& b) { return a * b; }, vjp);
     return text_of<tw::GraphError>([&] { f(x, w).sum().backward(); });
   };
   using List = std::vector<Tensor>;
@@ -196,7 +205,10 @@ TEST_CASE("wrong gradients are refused by name: too few, too many, shape, dtype,
   CHECK(holds(with([](const Tensor& g) { return List{g, g, g}; }), "is 3, wanted 2"));
   const std::string shape = with([](const Tensor& g) { return List{g, g.sum()}; });
   CHECK(holds(shape, "the gradient of argument 2 is f64[], wanted f64[2]"));
-  CHECK(holds(with([](const Tensor& g) { return List{g.to(tw::DType::f32), g}; }), "is f32[2], wanted f64[2]"));
+  CHECK(holds(with([](const Tensor& g) {
+                return List{g.to(tw::DType::f32), g};
+              }),
+              "is f32[2], wanted f64[2]"));
   CHECK(holds(with([](const Tensor& g) { return List{g, Tensor()}; }), "left out a gradient"));
   CHECK(!x.grad().defined());
   CHECK(!w.grad().defined());
@@ -205,18 +217,21 @@ TEST_CASE("wrong gradients are refused by name: too few, too many, shape, dtype,
 TEST_CASE("what the lambdas throw keeps its type and gains the function's name") {
   const Tensor x = leaf({1, 2});
   const auto keep = [](const Tensor& g) { return g; };
-  const auto mismatch = tw::function("mismatch", [](const Tensor& t) { return t + tw::ones({3}, tw::DType::f64); }, keep);
+  const auto mismatch = tw::function(
+      "mismatch", [](const Tensor& t) { return t + tw::ones({3}, tw::DType::f64); }, keep);
   const std::string text = text_of<tw::ShapeError>([&] { mismatch(x); });
   CHECK(holds(text, "mismatch: in its forward: add: "));
 
-  const auto foreign = tw::function("foreign", [](const Tensor&) -> Tensor { throw std::out_of_range("far"); }, keep);
+  const auto foreign = tw::function(
+      "foreign", [](const Tensor&) -> Tensor { throw std::out_of_range("far"); }, keep);
   CHECK(holds(text_of<tw::GraphError>([&] { foreign(x); }), "foreign: its forward threw an exception: far"));
   try {
     foreign(x);
   } catch (const std::exception& e) {
     CHECK_THROWS_AS(std::rethrow_if_nested(e), std::out_of_range);
   }
-  const auto odd = tw::function("odd", [](const Tensor&) -> Tensor { throw 7; }, keep);
+  const auto odd = tw::function(
+      "odd", [](const Tensor&) -> Tensor { throw 7; }, keep);
   CHECK(holds(text_of<tw::GraphError>([&] { odd(x); }), "odd: its forward threw something"));
 
   const auto late = tw::function(
@@ -226,18 +241,22 @@ TEST_CASE("what the lambdas throw keeps its type and gains the function's name")
   CHECK(holds(text_of<tw::GraphError>([&] { y.backward(); }), "late: its vjp threw an exception: later"));
   CHECK(!x.grad().defined());
 
-  const auto memory = tw::function("memory", [](const Tensor&) -> Tensor { throw std::bad_alloc(); }, keep);
+  const auto memory = tw::function(
+      "memory", [](const Tensor&) -> Tensor { throw std::bad_alloc(); }, keep);
   CHECK_THROWS_AS(memory(x), std::bad_alloc);
 }
 
-TEST_CASE("a forward that returns nothing or writes to its argument is refused; so is an undefined argument") {
+TEST_CASE(
+    "a forward that returns nothing or writes to its argument is refused; so is an undefined argument") {
   const auto keep = [](const Tensor& g) { return g; };
   const Tensor x = leaf({1, 2});
-  const auto nothing = tw::function("nothing", [](const Tensor&) { return Tensor(); }, keep);
+  const auto nothing = tw::function(
+      "nothing", [](const Tensor&) { return Tensor(); }, keep);
   CHECK(holds(text_of<tw::GraphError>([&] { nothing(x); }), "nothing: its forward returned nothing"));
   const auto writes = tw::function(
       "writes", [](const Tensor& t) { return Tensor(t).mul_(2.0); }, keep);
-  CHECK(holds(text_of<tw::GraphError>([&] { writes(tw::from<double>({1})); }), "writes: its forward wrote to its argument"));
+  CHECK(holds(text_of<tw::GraphError>([&] { writes(tw::from<double>({1})); }),
+              "writes: its forward wrote to its argument"));
   CHECK(holds(text_of<tw::ValueError>([&] { cube()(Tensor()); }), "cube: undefined tensor: argument 1"));
 }
 
@@ -246,7 +265,9 @@ TEST_CASE("a saved input overwritten before backward is caught") {
   const Tensor k = tw::from<double>({3});
   const auto product = tw::function(
       "product", [](const Tensor& a, const Tensor& b) { return a * b; },
-      [](const Tensor& g, const Tensor& a, const Tensor& b) { return std::array{g * b, g * a}; });
+      [](const Tensor& g, const Tensor& a, const Tensor& b) {
+        return std::array{g * b, g * a};
+      });
   const Tensor y = product(x, k);
   Tensor(k).mutable_data<double>()[0] = 4;
   CHECK(holds(text_of<tw::VersionError>([&] { y.sum().backward(); }), "product"));
@@ -254,7 +275,9 @@ TEST_CASE("a saved input overwritten before backward is caught") {
 
 TEST_CASE("a function cannot be made of nothing") {
   const auto forward = [](std::span<const Tensor> in) { return in[0]; };
-  const auto vjp = [](const Tensor& g, std::span<const Tensor>, const Tensor&) { return std::vector<Tensor>{g}; };
+  const auto vjp = [](const Tensor& g, std::span<const Tensor>, const Tensor&) {
+    return std::vector<Tensor>{g};
+  };
   CHECK_THROWS_AS(tw::Function("", 1, forward, vjp), tw::ValueError);
   CHECK_THROWS_AS(tw::Function("f", 0, forward, vjp), tw::ValueError);
   CHECK_THROWS_AS(tw::Function("f", 17, forward, vjp), tw::ValueError);
@@ -271,7 +294,8 @@ void some_samples(tw::SampleList& s) {
 
 std::vector<Tensor> cube_reference(const std::vector<Tensor>& in, const void*) {
   Tensor y = tw::zeros(in[0].shape(), tw::DType::f64);
-  tw::for_each_index(in[0].shape(), [&](const tw::Dims& i) { tw::set_value(y, i, std::pow(tw::value_at(in[0], i), 3)); });
+  tw::for_each_index(in[0].shape(),
+                     [&](const tw::Dims& i) { tw::set_value(y, i, std::pow(tw::value_at(in[0], i), 3)); });
   return {y};
 }
 
@@ -296,12 +320,14 @@ TEST_CASE("a function is certified like any op; a wrong derivative and a wrong f
   CHECK(referred[Axis::forward].outcome == Outcome::passed);
 
   const tw::Function bad_vjp = tw::function(
-      "bad_vjp", [](const Tensor& x) { return x * x * x; }, [](const Tensor& g, const Tensor& x) { return 2.0 * g * x * x; });
+      "bad_vjp", [](const Tensor& x) { return x * x * x; },
+      [](const Tensor& g, const Tensor& x) { return 2.0 * g * x * x; });
   const tw::check::Report caught = tw::check::certify(bad_vjp.describe({.samples = &some_samples}), quick);
   CHECK(caught[Axis::jacobian].outcome == Outcome::failed);
   CHECK(holds(caught.failures(), "bad_vjp: jacobian"));
   const tw::Function bad_value = tw::function(
-      "bad_value", [](const Tensor& x) { return x * x * x + 1.0; }, [](const Tensor& g, const Tensor& x) { return 3.0 * g * x * x; });
+      "bad_value", [](const Tensor& x) { return x * x * x + 1.0; },
+      [](const Tensor& g, const Tensor& x) { return 3.0 * g * x * x; });
   const tw::check::Report off =
       tw::check::certify(bad_value.describe({.samples = &some_samples, .reference = &cube_reference}), quick);
   CHECK(off[Axis::forward].outcome == Outcome::failed);

@@ -1,4 +1,5 @@
-// The lens: View's nodes, edges and answers, the text dump and the drawing, on tapes small enough to know by heart.
+// The lens: View's nodes, edges and answers, the text dump and the drawing, on tapes small enough to know by
+// heart.
 #include <doctest/doctest.h>
 
 #include <pthread.h>
@@ -156,7 +157,8 @@ TEST_CASE("a sound graph has no complaints; a wrong rank and a cycle are named")
   y->edges()[0].node = made;
   CHECK_THROWS_AS(static_cast<void>(cyclic.topological_order()), tw::GraphError);
   const std::vector<std::string> cycle = cyclic.broken_invariants();
-  CHECK(std::any_of(cycle.begin(), cycle.end(), [](const auto& s) { return s.find("cycle") != std::string::npos; }));
+  CHECK(std::any_of(cycle.begin(), cycle.end(),
+                    [](const auto& s) { return s.find("cycle") != std::string::npos; }));
 
   tw::Node* a = tw::node_of(d.a);
   a->rank = 1;
