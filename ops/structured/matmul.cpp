@@ -115,7 +115,12 @@ void Matmul::vjp(Vjp& v, const NoAttrs&) {
     v.set(0, a_vector ? squeeze(da, -2) : da);
   }
   if (v.needs(1)) {
-    const Tensor a = a_vector ? unsqueeze(v.in(0), -2) : v.in(0);
+    Tensor a = a_vector ? unsqueeze(v.in(0), -2) : v.in(0);
+    // One matrix for the whole batch: its gradient is one taller product, not a batch of them to be summed.
+    if (!a_vector && v.in_meta(1).shape.size() == 2 && g.dim() > 2 && g.numel() > 0 && a.numel() > 0) {
+      a = reshape(a, {-1, a.shape().back()});
+      g = reshape(g, {-1, g.shape().back()});
+    }
     const Tensor db = matmul(swap_last(a), g);
     v.set(1, b_vector ? squeeze(db, -1) : db);
   }
@@ -157,6 +162,7 @@ void Matmul::samples(SampleList& s) {
   s.add({s.normal({2, 3, 4}), s.normal({2, 4, 2})});
   s.add({s.normal({2, 1, 3, 4}), s.normal({3, 4, 2})}, NoAttrs{}, "broadcast batch");
   s.add({s.normal({2, 3, 4}), s.normal({4})});
+  s.add({s.normal({2, 3, 4}), s.normal({4, 3})}, NoAttrs{}, "one matrix for a batch");
   s.add({s.normal({3, 0}), s.normal({0, 2})}, NoAttrs{}, "empty inner dimension");
   s.add({s.normal({0, 3}), s.normal({3, 2})}, NoAttrs{}, "empty");
   s.add({s.normal({17, 33}), s.normal({33, 19})}, NoAttrs{}, "tile edges");
