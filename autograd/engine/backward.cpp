@@ -88,6 +88,7 @@ void backward(std::span<const Tensor> outputs, std::span<const Tensor> grad_outp
   }
   run.execute(nullptr);
   run.run_leaf_hooks();
+  run.own_totals();
   run.commit_leaves();
 }
 

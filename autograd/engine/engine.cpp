@@ -3,6 +3,7 @@
 #include <thalweg/autograd/engine/engine.hpp>
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -56,7 +57,9 @@ Tensor through_hooks(Node& node, std::uint32_t j, Tensor g) {
   const std::vector<Hook> hooks = node.extra->hooks;  // a hook may remove itself
   for (const Hook& h : hooks) {
     if (h.output != j) continue;
+    const Loc site = std::exchange(thread_state.call_site, Loc{});  // a hook's own errors name its own lines
     Tensor changed = h.call(g);
+    thread_state.call_site = site;
     if (!changed.defined()) continue;
     if (!(changed.shape() == g.shape()) || changed.dtype() != g.dtype())
       throw_error<GraphError>({.op = node.op->name, .arg = "a hook's result", .given = changed.describe(),
@@ -246,12 +249,20 @@ void Run::run_leaf_hooks() {
     if (l.total && l.node->extra) l.total = through_hooks(*l.node, 0, Tensor(std::move(l.total))).take();
 }
 
+void Run::own_totals() {
+  // The leaf must own its gradient alone: what a hook, a saved value or another leaf holds is copied, and all copies
+  // are made before the first gradient changes.
+  for (Leaf& l : leaves_) {
+    if (!l.total) continue;
+    Tensor g(std::move(l.total));
+    l.total = owned_and_dense(g) ? g.take() : g.clone().take();
+  }
+}
+
 void Run::commit_leaves() {
   for (Leaf& l : leaves_) {
     if (!l.total) continue;
     Tensor g(std::move(l.total));
-    // The leaf must own its gradient alone: what a hook, a saved value or another leaf holds is copied.
-    if (!owned_and_dense(g)) g = g.clone();
     LeafLock lock(*l.node);
     Ref<TensorBody>& kept = l.node->grads()[0];
     if (!kept) kept = g.take();

@@ -33,6 +33,8 @@ class Run {
   /// Runs to the end; wanted interior gradients go to `results`.
   void execute(std::vector<Tensor>* results);
   void run_leaf_hooks();
+  /// backward(): makes every total a buffer of its own, ready to be kept.
+  void own_totals();
   /// backward(): adds the gathered totals to the leaves' gradients; cannot fail half-way for want of checks.
   void commit_leaves();
   void collect_leaves(std::vector<Tensor>& results);

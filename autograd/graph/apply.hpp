@@ -48,7 +48,7 @@ class Vjp {
       : node_(node), grads_(grads), needs_(needs), create_graph_(create_graph), result_(result) {}
 
   /// Whether the gradient of input i is wanted; computing others is wasted work.
-  bool needs(int i) const noexcept { return ((needs_ >> i) & 1u) != 0; }
+  bool needs(int i) const noexcept { return ((needs_ >> (i < 63 ? i : 63)) & 1u) != 0; }
   bool create_graph() const noexcept { return create_graph_; }
   int n_in() const noexcept { return node_.n_in; }
   /// The gradient of output j; zeros when nothing flowed into it.

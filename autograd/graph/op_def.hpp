@@ -40,7 +40,7 @@ struct Ins {
 
   int size() const noexcept { return n; }
   const ConstView& operator[](int i) const noexcept { return views[i]; }
-  bool has(int i) const noexcept { return i < n && ((present >> i) & 1u) != 0; }
+  bool has(int i) const noexcept { return i < n && (i < 64 ? ((present >> i) & 1u) != 0 : views[i].data != nullptr); }
 
   /// Throws E naming this op and the user's line.
   template <class E>

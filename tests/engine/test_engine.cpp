@@ -220,3 +220,22 @@ TEST_CASE("a parameter freed before backward, and a graph that outlives it") {
   }
   CHECK_NOTHROW(y.backward());
 }
+
+TEST_CASE("an op of more inputs than a mask has bits") {
+  std::vector<Tensor> parts;
+  for (int i = 0; i < 80; ++i) parts.push_back(leaf({static_cast<double>(i)}));
+  Tensor y = tw::cat(parts, 0);
+  (y * y).sum().backward();
+  for (int i = 0; i < 80; ++i) CHECK(at(parts[static_cast<std::size_t>(i)].grad()) == 2.0 * i);
+  const Tensor z = (tw::cat(parts, 0) * 3.0).sum();
+  CHECK(at(tw::grad(z, parts[70])) == 3.0);
+}
+
+TEST_CASE("an error inside a hook names the hook's line") {
+  Tensor x = leaf({1, 2});
+  Tensor y = x * 2.0;
+  const int line = __LINE__ + 1;
+  y.register_hook([](const Tensor& g) { return g * tw::ones({3}, tw::DType::f64); });
+  const std::string text = message([&] { y.sum().backward(); });
+  CHECK(says(text, "test_engine.cpp:" + std::to_string(line)));
+}
