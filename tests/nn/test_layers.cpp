@@ -50,6 +50,7 @@ TEST_CASE("nn: an error in a layer names the user's line and the layer") {
     thrown = true;
     CHECK(e.loc().line == line);
     CHECK(std::string(e.loc().file).find("test_layers.cpp") != std::string::npos);
+    CHECK(e.op() == "linear");
     const std::string text = e.what();
     CHECK(text.find("(in layer 1, Linear(5 -> 2)) (in layer 1, Sequential)") != std::string::npos);
   }
@@ -125,4 +126,14 @@ TEST_CASE("nn: the summary of the MNIST network") {
   CHECK(out.str().find("535,818 parameters, 535,562 trainable, 2.04 MiB") != std::string::npos);
   CHECK_THROWS_AS(nn::summary(model, {2, 28, 27}), ShapeError);
   CHECK(model.layers[2].get_if<nn::Dropout>()->training);
+}
+
+TEST_CASE("nn: the summary counts a tied tensor once, and a layer as often as it stands in the model") {
+  const nn::Linear shared({.in = 4, .out = 4});
+  nn::Sequential model(shared, nn::Relu{}, shared);
+  const nn::Summary s = nn::summary(model, {1, 4});
+  CHECK(s.parameters == 20);
+  CHECK(s.trainable == 20);
+  CHECK(s.rows[0].own == 20);
+  CHECK(s.rows[2].own == 20);
 }
