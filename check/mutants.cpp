@@ -142,4 +142,14 @@ MutantReport mutate(std::span<const OpInfo* const> ops, const Options& options) 
   return report;
 }
 
+std::string mutant_table(const MutantReport& report) {
+  std::string s = fmt::format("{} of {} mutants caught ({:.4f}) in {:.1f} s\n", report.caught, report.made, report.score(), report.seconds);
+  for (const std::string& name : report.survivors) s += fmt::format("  survived: {}\n", name);
+  s += fmt::format("Not counted: {} of {} changes of a result as a whole caught; {} mutants change no gradient:\n",
+                   report.results_caught, report.results_made, report.equivalents.size());
+  for (const std::string& name : report.result_survivors) s += fmt::format("  survived: {}\n", name);
+  for (const std::string& name : report.equivalents) s += fmt::format("  equivalent: {}\n", name);
+  return s;
+}
+
 }  // namespace thalweg::check

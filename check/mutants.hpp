@@ -34,4 +34,7 @@ struct MutantReport : MutationScore {
 /// An op that is red without any mutant is named among the survivors, since nothing can be said about it.
 MutantReport mutate(std::span<const OpInfo* const> ops, const Options& options = {});
 
+/// The report as text: the score, every survivor, every mutant that changes nothing.
+std::string mutant_table(const MutantReport& report);
+
 }  // namespace thalweg::check

@@ -1,7 +1,10 @@
 // See mutants_hook.hpp. Depends on functions.hpp. Invariant: the hook is out of the way while a corruption is computed.
 #include <thalweg/check/mutants_hook.hpp>
 
+#include <algorithm>
 #include <memory>
+#include <string_view>
+#include <vector>
 
 #include <thalweg/ops/functions.hpp>
 
@@ -11,6 +14,11 @@ namespace {
 bool floats(const Tensor& t) { return t.defined() && is_floating(t.dtype()); }
 bool alike(const Tensor& a, const Tensor& b) {
   return a.defined() && b.defined() && a.dtype() == b.dtype() && a.shape() == b.shape();
+}
+
+bool commutes(const OpDef& op) {
+  constexpr std::string_view names[] = {"add", "mul", "equal", "not_equal", "logical_and", "logical_or", "logical_xor", "maximum", "minimum"};
+  return std::find(std::begin(names), std::end(names), op.name) != std::end(names);
 }
 
 /// A copy of an op's attributes that can be changed; null for an op without.
@@ -33,7 +41,7 @@ const char* mutation_name(VjpMutation m) noexcept {
 
 void VjpHook::apply(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out) {
   const int place = ops_++;
-  if (plan_.kind == VjpMutation::none && place == static_cast<int>(names_.size())) names_.emplace_back(op.name);
+  most_ops_ = std::max(most_ops_, ops_);
   const bool of_ops = plan_.kind != VjpMutation::saved_scaled && plan_.kind != VjpMutation::saved_other;
   if (place != plan_.k || !of_ops) return apply_unhooked(op, in, n, attrs, loc, out);
   const HookScope off(nullptr);
@@ -63,16 +71,17 @@ void VjpHook::corrupt(const OpDef& op, const Tensor* in, int n, const void* attr
     default:
       if (!try_inputs(op, in, n, attrs, loc, out)) return;
   }
+  if (!applied_) name_ = op.name;
   applied_ = true;
 }
 
 /// The op once more with inputs or attributes changed; its result counts where it has the right shape.
-bool VjpHook::try_inputs(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out) const {
+bool VjpHook::try_inputs(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out) {
   std::vector<Tensor> given(in, in + n);
   const std::shared_ptr<void> changed = copy_attributes(op, attrs);
   if (plan_.kind == VjpMutation::swapped) {
-    if (n < 2 || !given[1].defined()) return false;
-    std::swap(given[0], given[1]);
+    if (n < 2 || commutes(op) || !given[static_cast<std::size_t>(n - 1)].defined()) return false;
+    std::swap(given[static_cast<std::size_t>(n - 2)], given[static_cast<std::size_t>(n - 1)]);
   } else if (!shift_attributes(op, plan_.variant, changed.get(), in, n)) {
     return false;
   }
@@ -80,9 +89,13 @@ bool VjpHook::try_inputs(const OpDef& op, const Tensor* in, int n, const void* a
   try {
     apply_unhooked(op, given.data(), n, changed.get(), loc, other);
   } catch (const Error&) {
+    malformed_ = true;
     return false;
   }
-  if (!alike(other[0], out[0])) return false;
+  if (!alike(other[0], out[0])) {
+    malformed_ = true;
+    return false;
+  }
   out[0] = other[0];
   return true;
 }

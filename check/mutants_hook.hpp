@@ -3,9 +3,6 @@
 // runs, so that no mutant is caught for being malformed.
 #pragma once
 
-#include <string>
-#include <vector>
-
 #include <thalweg/autograd/graph/apply.hpp>
 
 namespace thalweg::check {
@@ -15,7 +12,7 @@ enum class VjpMutation : std::uint8_t {
   negated,       ///< the op's result (a mask: inverted)
   factor,        ///< the op's result times 1.0625
   replaced,      ///< the first input of the result's shape instead of the result
-  swapped,       ///< inputs 0 and 1 change places
+  swapped,       ///< the last two inputs change places (only where order matters)
   attribute,     ///< the op's attributes, see shift_attributes()
   saved_scaled,  ///< a saved value: 1.0625 x + 0.03; indices in reverse order; a mask inverted
   saved_other,   ///< a saved value: the one unpacked before it
@@ -46,19 +43,23 @@ class VjpHook final : public ApplyHook {
   }
   /// Whether the mutation made sense anywhere.
   bool applied() const noexcept { return applied_; }
-  /// Names of the ops seen, by number; the most of any vjp.
-  const std::vector<std::string>& op_names() const noexcept { return names_; }
+  /// Whether it was left out somewhere because it would have changed a shape or thrown: shape checks would notice it.
+  bool malformed() const noexcept { return malformed_; }
+  /// The op that was corrupted first.
+  const char* op_name() const noexcept { return name_; }
+  /// The most ops seen in any vjp.
+  int op_count() const noexcept { return most_ops_; }
   int saved_count() const noexcept { return most_saved_; }
 
  private:
   void corrupt(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out);
-  bool try_inputs(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out) const;
+  bool try_inputs(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out);
 
   Plan plan_;
-  int ops_ = 0, saved_ = 0, most_saved_ = 0;
-  bool applied_ = false;
+  int ops_ = 0, saved_ = 0, most_ops_ = 0, most_saved_ = 0;
+  bool applied_ = false, malformed_ = false;
+  const char* name_ = "";
   Tensor before_;
-  std::vector<std::string> names_;
 };
 
 /// Hangs a hook into this thread (or, with null, takes it out) for the scope.

@@ -246,10 +246,9 @@ int run(const Settings& s) {
   check::MutationScore score;
   if (s.mutants) {
 #ifdef THALWEG_HAS_MUTANTS
-    score = check::mutate(s.ops, s.options);
-    fmt::print("{} of {} mutants caught ({:.4f})\n", score.caught, score.made,
-               score.made ? static_cast<double>(score.caught) / static_cast<double>(score.made) : 0.0);
-    for (const std::string& name : score.survivors) fmt::print("  survived: {}\n", name);
+    const check::MutantReport mutants = check::mutate(s.ops, s.options);
+    score = mutants;
+    fmt::print("\n{}", check::mutant_table(mutants));
 #else
     throw UsageError("this build has no mutants");
 #endif

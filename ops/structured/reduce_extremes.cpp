@@ -1,5 +1,6 @@
-// max, min and their positions: inference, kernels, derivatives, references, samples. Depends on functions.hpp,
-// kernels/reduce, kernels/index. Invariant: a gradient is selected by comparison, never multiplied with a mask.
+// max, min and their positions: inference, kernels, derivatives, references, samples. Depends on
+// functions.hpp, kernels/reduce, kernels/index. Invariant: a gradient is selected by comparison, never
+// multiplied with a mask.
 #include <cmath>
 
 #include <thalweg/ops/functions.hpp>
@@ -17,7 +18,8 @@ Over same(Over t) { return t; }
 
 void require_some(const Ins& in, const Dims& dims) {
   if (reduced_count(in[0].shape, dims) == 0)
-    in.fail<ValueError>("x", describe(in[0]), "one element or more in dims " + to_string(dims), "nothing to choose from");
+    in.fail<ValueError>("x", describe(in[0]), "one element or more in dims " + to_string(dims),
+                        "nothing to choose from");
 }
 
 /// Whether `x` replaces `best`: NaN beats all, the first of equals stays.
@@ -75,7 +77,8 @@ void Extreme<Largest>::infer(const Ins& in, const Attrs& t, Outs& out) {
 
 template <bool Largest>
 void Extreme<Largest>::run(const Ins& in, const View* out, const Attrs& t) {
-  kernels::reduce(Largest ? ReduceKind::max : ReduceKind::min, in[0], out[0], resolved(t.dims, in[0].shape.size()));
+  kernels::reduce(Largest ? ReduceKind::max : ReduceKind::min, in[0], out[0],
+                  resolved(t.dims, in[0].shape.size()));
 }
 
 template <bool Largest>
@@ -96,16 +99,22 @@ template <bool Largest>
 void Extreme<Largest>::samples(SampleList& s) {
   reduction_samples(s, &SampleList::distinct, &same, false);
   const double far = Largest ? -7 : 7;
-  s.add_kink({from<double>({1, 1, far, far, 1, 1}, {2, 3})}, Attrs{}, {from<double>({.25, .25, 0, 0, .25, .25}, {2, 3})}, "ties");
+  s.add_kink({from<double>({1, 1, far, far, 1, 1}, {2, 3})}, Attrs{},
+             {from<double>({.25, .25, 0, 0, .25, .25}, {2, 3})}, "ties");
   s.add_kink({from<double>({1, 1, far, far, far, 2}, {2, 3})}, Attrs{.dims = {1}},
              {from<double>({.5, .5, 0, 0, 0, 1}, {2, 3})}, "ties in rows");
+  s.add_kink({from<double>({1, std::nan(""), 3}, {3})}, Attrs{}, {from<double>({0, 1, 0}, {3})}, "NaN");
+  Tensor late = zeros({1500}, DType::f64);
+  late.mutable_data<double>()[1499] = Largest ? 1 : -1;
+  s.add({late}, Attrs{}, "the extreme in the last block");
 }
 
 template <bool Largest>
 void Extreme<Largest>::errors(ErrorList& e) {
   reduction_errors(e, row.name, &same);
   e.add<ValueError>({zeros({0, 3})}, Attrs{.dims = {0}},
-                    std::string(row.name) + ": nothing to choose from: x is f32[0,3], wanted one element or more in dims [0]",
+                    std::string(row.name) +
+                        ": nothing to choose from: x is f32[0,3], wanted one element or more in dims [0]",
                     "ValueError");
   e.add<ValueError>({zeros({2, 0})}, "nothing to choose from", "ValueError");
 }
@@ -159,13 +168,15 @@ void ExtremeWithIndex<Largest>::samples(SampleList& s) {
   s.add({s.distinct({5})}, Attrs{}, "vector");
   s.add({s.distinct({0, 3})}, Attrs{}, "empty");
   const double far = Largest ? -7 : 7;
-  s.add_kink({from<double>({far, 1, 1, 2, 2, far}, {2, 3})}, Attrs{}, {from<double>({0, 1, 0, 1, 0, 0}, {2, 3})}, "ties");
+  s.add_kink({from<double>({far, 1, 1, 2, 2, far}, {2, 3})}, Attrs{},
+             {from<double>({0, 1, 0, 1, 0, 0}, {2, 3})}, "ties");
 }
 
 template <bool Largest>
 void ExtremeWithIndex<Largest>::errors(ErrorList& e) {
   e.add<IndexError>({zeros({2, 3})}, Attrs{.dim = 2},
-                    std::string(row.name) + ": dimension out of range: dim is 2, wanted -2 to 1", "IndexError");
+                    std::string(row.name) + ": dimension out of range: dim is 2, wanted -2 to 1",
+                    "IndexError");
   e.add<IndexError>({zeros({2, 3})}, Attrs{.dim = INT64_MIN}, "out of range", "IndexError");
   e.add<IndexError>({zeros({})}, Attrs{}, "0-d", "IndexError");
   e.add<ValueError>({zeros({2, 0})}, Attrs{}, "nothing to choose from: x is f32[2,0]", "ValueError");
@@ -177,7 +188,8 @@ void ExtremeWithIndex<Largest>::errors(ErrorList& e) {
 template <bool Largest>
 void ExtremeIndex<Largest>::infer(const Ins& in, const Attrs& t, Outs& out) {
   require_present(in, 0, "x");
-  if (t.dim.size() > 1) in.fail<ValueError>("dim", to_string(t.dim), "one dimension, or none for all", "too many dimensions");
+  if (t.dim.size() > 1)
+    in.fail<ValueError>("dim", to_string(t.dim), "one dimension, or none for all", "too many dimensions");
   const Dims dims = resolve_dims(in, t.dim, in[0].shape.size());
   require_some(in, dims);
   out.add(DType::i64, reduced_shape(in[0].shape, dims, t.keepdim));
@@ -185,7 +197,8 @@ void ExtremeIndex<Largest>::infer(const Ins& in, const Attrs& t, Outs& out) {
 
 template <bool Largest>
 void ExtremeIndex<Largest>::run(const Ins& in, const View* out, const Attrs& t) {
-  kernels::reduce(Largest ? ReduceKind::argmax : ReduceKind::argmin, in[0], out[0], resolved(t.dim, in[0].shape.size()));
+  kernels::reduce(Largest ? ReduceKind::argmax : ReduceKind::argmin, in[0], out[0],
+                  resolved(t.dim, in[0].shape.size()));
 }
 
 template <bool Largest>
