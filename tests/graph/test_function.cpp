@@ -139,6 +139,17 @@ TEST_CASE("nothing is recorded without need, and the forward is never recorded")
   }
   const Tensor y = cube()(x);
   CHECK(tw::live_nodes() == before + 2);
+  std::int64_t inside = -1;
+  const auto counting = tw::function(
+      "counting",
+      [&inside](const Tensor& t) {
+        const Tensor twice = t * 2.0;
+        inside = tw::live_nodes();
+        return twice * t;
+      },
+      [](const Tensor& g) { return g; });
+  counting(x);
+  CHECK(inside == before + 2);
 }
 
 TEST_CASE("the graph owns the function") {

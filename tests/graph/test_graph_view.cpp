@@ -222,6 +222,8 @@ TEST_CASE("to_dot: one statement per node and edge, three kinds of node, options
   CHECK(count(dot, " -> ") == view.edges().size());
   CHECK(count(dot, "peripheries=2") == 1);
   CHECK(count(dot, "filled,rounded") == 5);
+  CHECK(count(dot, "fillcolor=\"#dce9f7\"") == 3);  // leaves
+  CHECK(count(dot, "fillcolor=\"#dff0d8\"") == 1);  // the result
   CHECK(dot.find("a diamond") != std::string::npos);
   CHECK(dot.find("rankdir=TB") != std::string::npos);
   CHECK(dot.find("f64[2]") != std::string::npos);
