@@ -96,7 +96,7 @@ void MutantTrial::judge_result(const std::string& name) {
 
 void MutantTrial::judge_fault(const std::string& name, std::uint32_t axes) {
   ++report_.made;
-  if (red(Tier::quick, axes)) ++report_.caught;
+  if (red(Tier::quick, axes) || red(Tier::standard, axes)) ++report_.caught;
   else report_.survivors.push_back(name);
 }
 

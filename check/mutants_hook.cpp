@@ -21,6 +21,14 @@ bool commutes(const OpDef& op) {
   return std::find(std::begin(names), std::end(names), op.name) != std::end(names);
 }
 
+/// Counts one more `op`; how many there are now.
+int count(std::vector<std::pair<const OpDef*, int>>& ops, const OpDef* op) {
+  for (auto& [seen, times] : ops)
+    if (seen == op) return ++times;
+  ops.emplace_back(op, 1);
+  return 1;
+}
+
 /// A copy of an op's attributes that can be changed; null for an op without.
 std::shared_ptr<void> copy_attributes(const OpDef& op, const void* attrs) {
   if (op.attrs_size == 0) return nullptr;
@@ -40,10 +48,12 @@ const char* mutation_name(VjpMutation m) noexcept {
 }
 
 void VjpHook::apply(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out) {
-  const int place = ops_++;
-  most_ops_ = std::max(most_ops_, ops_);
-  const bool of_ops = plan_.kind != VjpMutation::saved_scaled && plan_.kind != VjpMutation::saved_other;
-  if (place != plan_.k || !of_ops) return apply_unhooked(op, in, n, attrs, loc, out);
+  const int place = count(ops_, &op) - 1;
+  int most = 0;
+  for (const auto& [seen, times] : most_ops_)
+    if (seen == &op) most = times;
+  if (place >= most) count(most_ops_, &op);
+  if (&op != plan_.op || place != plan_.n) return apply_unhooked(op, in, n, attrs, loc, out);
   const HookScope off(nullptr);
   corrupt(op, in, n, attrs, loc, out);
 }
@@ -64,6 +74,7 @@ void VjpHook::corrupt(const OpDef& op, const Tensor* in, int n, const void* attr
     case VjpMutation::replaced: {
       int i = 0;
       while (i < n && !alike(in[i], y)) ++i;
+      if (i == n) malformed_ = true;  // left out, it would have given the wrong shape
       if (i == n || !floats(y)) return;
       y = in[i];
       break;
@@ -71,7 +82,6 @@ void VjpHook::corrupt(const OpDef& op, const Tensor* in, int n, const void* attr
     default:
       if (!try_inputs(op, in, n, attrs, loc, out)) return;
   }
-  if (!applied_) name_ = op.name;
   applied_ = true;
 }
 
@@ -105,10 +115,13 @@ Tensor VjpHook::saved(const Tensor& t) {
   most_saved_ = std::max(most_saved_, saved_);
   const Tensor before = before_;
   before_ = t;
-  if (place != plan_.k) return t;
+  if (place != plan_.n) return t;
   const HookScope off(nullptr);
   if (plan_.kind == VjpMutation::saved_other) {
-    if (!alike(before, t)) return t;
+    if (!alike(before, t)) {
+      malformed_ = true;
+      return t;
+    }
     applied_ = true;
     return before;
   }

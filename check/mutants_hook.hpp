@@ -3,6 +3,9 @@
 // runs, so that no mutant is caught for being malformed.
 #pragma once
 
+#include <utility>
+#include <vector>
+
 #include <thalweg/autograd/graph/apply.hpp>
 
 namespace thalweg::check {
@@ -26,9 +29,12 @@ inline constexpr int attribute_variants = 3;
 
 class VjpHook final : public ApplyHook {
  public:
+  /// The n-th time that `op` is applied, which is the same line of the vjp whatever branches a sample takes; or the
+  /// n-th saved value.
   struct Plan {
     VjpMutation kind = VjpMutation::none;
-    int k = -1;
+    const OpDef* op = nullptr;
+    int n = 0;
     int variant = 0;
   };
   explicit VjpHook(Plan plan) : plan_(plan) {}
@@ -38,17 +44,16 @@ class VjpHook final : public ApplyHook {
 
   /// Before each vjp: ops and saved values are numbered from 0.
   void begin() {
-    ops_ = saved_ = 0;
+    ops_.clear();
+    saved_ = 0;
     before_ = {};
   }
   /// Whether the mutation made sense anywhere.
   bool applied() const noexcept { return applied_; }
   /// Whether it was left out somewhere because it would have changed a shape or thrown: shape checks would notice it.
   bool malformed() const noexcept { return malformed_; }
-  /// The op that was corrupted first.
-  const char* op_name() const noexcept { return name_; }
-  /// The most ops seen in any vjp.
-  int op_count() const noexcept { return most_ops_; }
+  /// Each op seen and how often at most in one vjp, in order of appearance.
+  const std::vector<std::pair<const OpDef*, int>>& most_ops() const noexcept { return most_ops_; }
   int saved_count() const noexcept { return most_saved_; }
 
  private:
@@ -56,9 +61,9 @@ class VjpHook final : public ApplyHook {
   bool try_inputs(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out);
 
   Plan plan_;
-  int ops_ = 0, saved_ = 0, most_ops_ = 0, most_saved_ = 0;
+  std::vector<std::pair<const OpDef*, int>> ops_, most_ops_;
+  int saved_ = 0, most_saved_ = 0;
   bool applied_ = false, malformed_ = false;
-  const char* name_ = "";
   Tensor before_;
 };
 

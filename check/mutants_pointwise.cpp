@@ -53,7 +53,7 @@ struct Probe {
 };
 
 std::vector<double> special_operands(const OpInfo& op, bool condition, int arity) {
-  if (condition) return {0, 1};
+  if (condition) return {0, 1, -1, 0.1, -0.1, 2, std::nan("")};
   const double inf = std::numeric_limits<double>::infinity();
   std::vector<double> v{0,   -0.0, 1,   -1,   0.5,  -0.5, 2,     -2,    3.25, -3.25, 1e-3,  -1e-3,  12, -12,
                         40,  -40,  710, -710, 2000, 1e20, -1e20, 1e-20, 1e-310, inf, -inf, std::nan("")};
@@ -95,10 +95,7 @@ Probe make_probe(const MutantTrial& trial, const Case& variant, int operand) {
   const std::vector<std::vector<double>> operands = probe_operands(trial, variant.attrs.get());
   const Dims shape{static_cast<std::int64_t>(operands[0].size())};
   std::vector<Tensor> in;
-  for (std::size_t i = 0; i < operands.size(); ++i) {
-    const Tensor t = from_values(operands[i], shape);
-    in.push_back(((op.row->conditions >> i) & 1u) != 0 ? cast(t, DType::boolean) : t);
-  }
+  for (const std::vector<double>& x : operands) in.push_back(from_values(x, shape));
   Probe probe{{}, variant.attrs};
   Numbers numbers(11);
   probe.sources.push_back(values(numbers.signed_units(shape)));

@@ -40,18 +40,19 @@ class VjpMutants {
     VjpHook watch({});
     const VjpSwap swap(*trial.op.def, watch);
     sound_ = trial.gradient_rows();
-    ops_ = watch.op_count();
+    ops_ = watch.most_ops();
     saved_ = watch.saved_count();
   }
 
   void run() {
     using enum VjpMutation;
-    for (int k = 0; k < ops_; ++k) {
-      for (VjpMutation m : {negated, factor, replaced, swapped}) one({m, k, 0});
-      for (int variant = 0; variant < attribute_variants; ++variant) one({attribute, k, variant});
-    }
-    for (int k = 0; k < saved_; ++k)
-      for (VjpMutation m : {saved_scaled, saved_other}) one({m, k, 0});
+    for (const auto& [op, times] : ops_)
+      for (int n = 0; n < times; ++n) {
+        for (VjpMutation m : {negated, factor, replaced, swapped}) one({m, op, n, 0});
+        for (int variant = 0; variant < attribute_variants; ++variant) one({attribute, op, n, variant});
+      }
+    for (int n = 0; n < saved_; ++n)
+      for (VjpMutation m : {saved_scaled, saved_other}) one({m, nullptr, n, 0});
   }
 
  private:
@@ -65,19 +66,19 @@ class VjpMutants {
       // An op further on refuses the corrupted value: the gradient axis will say so.
     }
     if (effect == Effect::none && hook.malformed()) return;  // harmless here, refused there: nothing left to catch
-    if (hook.applied()) trial_.judge(name_of(plan, hook.op_name()), effect);
+    if (hook.applied()) trial_.judge(name_of(plan), effect);
   }
 
-  std::string name_of(const VjpHook::Plan& p, const char* corrupted) const {
-    const bool of_saved = p.kind == VjpMutation::saved_scaled || p.kind == VjpMutation::saved_other;
-    if (of_saved) return fmt::format("{}.vjp saved {} {}", trial_.op.name(), p.k, mutation_name(p.kind));
-    return fmt::format("{}.vjp op {} ({}) {}{}", trial_.op.name(), p.k, corrupted, mutation_name(p.kind),
+  std::string name_of(const VjpHook::Plan& p) const {
+    if (!p.op) return fmt::format("{}.vjp saved {} {}", trial_.op.name(), p.n, mutation_name(p.kind));
+    return fmt::format("{}.vjp {} {} {}{}", trial_.op.name(), p.op->name, p.n, mutation_name(p.kind),
                        p.kind == VjpMutation::attribute ? fmt::format(" {}", p.variant) : "");
   }
 
   MutantTrial& trial_;
   GradientRows sound_;
-  int ops_ = 0, saved_ = 0;
+  std::vector<std::pair<const OpDef*, int>> ops_;
+  int saved_ = 0;
 };
 
 // ---- composites ----

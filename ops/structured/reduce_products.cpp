@@ -1,5 +1,5 @@
-// prod: its gradient by products of what stands before and after each factor. Depends on functions.hpp, kernels/reduce.
-// Invariant: nothing is divided, so any number of zeros is exact.
+// prod: its gradient by products of what stands before and after each factor. Depends on functions.hpp,
+// kernels/reduce. Invariant: nothing is divided, so any number of zeros is exact.
 #include <thalweg/ops/functions.hpp>
 #include <thalweg/ops/kernels/reduce.hpp>
 #include <thalweg/ops/structured/reduce.hpp>
@@ -52,6 +52,7 @@ std::vector<Tensor> Prod::reference(const std::vector<Tensor>& in, const Attrs& 
 void Prod::samples(SampleList& s) {
   reduction_samples(s, &SampleList::normal, &same, true);
   s.add({from<double>({2, 0, 3, 0.5, 0, 0}, {2, 3})}, Attrs{.dims = {1}}, "one zero and two");
+  s.add({s.normal({2, 2, 2})}, Attrs{.dims = {0}}, "cube");  // any order of the dimensions has the same shape
 }
 
 void Prod::errors(ErrorList& e) { reduction_errors(e, "prod", &same); }

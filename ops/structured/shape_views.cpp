@@ -196,6 +196,7 @@ void Transpose::samples(SampleList& s) {
   s.add({s.normal({2, 3, 4})}, Attrs{0, -1}, "outer dims");
   s.add({s.normal({2, 3})}, Attrs{1, 1}, "same dim");
   s.add({s.normal({0, 3})}, Attrs{}, "empty");
+  s.add({s.normal({2, 2, 2})}, Attrs{}, "cube");  // the wrong dims have the right shape
 }
 
 void Transpose::errors(ErrorList& e) {
@@ -251,6 +252,7 @@ void Permute::samples(SampleList& s) {
   s.add({s.normal({2, 3, 4, 5})}, Attrs{{0, -2, 3, 1}}, "negative");
   s.add({s.normal({})}, Attrs{}, "0-d");
   s.add({s.normal({2, 0, 3})}, Attrs{{1, 2, 0}}, "empty");
+  s.add({s.normal({2, 2, 2})}, Attrs{{1, 2, 0}}, "cube");  // the inverse has the same shape
 }
 
 void Permute::errors(ErrorList& e) {
