@@ -1,5 +1,6 @@
-// 01_regression: fits a polynomial of degree 3 to noisy samples of a sine, first by hand, then with nn and optim.
-// Shows: leaves that want gradients, a loss, backward(), an update; then the same loop as one writes it every day.
+// 01_regression: fits a polynomial of degree 3 to noisy samples of a sine, first by hand, then with nn and
+// optim. Shows: leaves that want gradients, a loss, backward(), an update; then the same loop as one writes
+// it every day.
 #include <cmath>
 #include <cstdio>
 

@@ -1,5 +1,5 @@
-// Call: the scope that every layer's call operator opens. It makes errors name the user's line instead of the layer's,
-// and tells an observer, if there is one (nn::summary), what came out. Depends on visitor.
+// Call: the scope that every layer's call operator opens. It makes errors name the user's line instead of the
+// layer's, and tells an observer, if there is one (nn::summary), what came out. Depends on visitor.
 #pragma once
 
 #include <thalweg/autograd/base/thread_state.hpp>
@@ -29,7 +29,8 @@ class Call {
  public:
   Call(const M& layer, const Arg& x) noexcept : site_(x.loc), layer_(layer) {}
   Tensor done(Tensor out) const {
-    if (CallObserver::current) [[unlikely]] CallObserver::current->called(module_ref(layer_), out);
+    if (CallObserver::current) [[unlikely]]
+      CallObserver::current->called(module_ref(layer_), out);
     return out;
   }
 

@@ -29,16 +29,23 @@ namespace {
 
 void check_target(const char* op, const Tensor& t, Loc loc) {
   if (!is_floating(t.dtype()))
-    throw_error<DTypeError>({.op = op, .arg = "t", .given = t.describe(), .wanted = "f32 or f64",
-                             .what = "only floating tensors are initialised at random", .loc = loc});
+    throw_error<DTypeError>({.op = op,
+                             .arg = "t",
+                             .given = t.describe(),
+                             .wanted = "f32 or f64",
+                             .what = "only floating tensors are initialised at random",
+                             .loc = loc});
 }
 
 void check_finite(const char* op, const char* arg, double v, double least, Loc loc) {
   if (std::isfinite(v) && v >= least) return;
-  throw_error<ValueError>({.op = op, .arg = arg, .given = fmt::format("{}", v),
+  throw_error<ValueError>({.op = op,
+                           .arg = arg,
+                           .given = fmt::format("{}", v),
                            .wanted = std::isfinite(least) ? fmt::format("a finite number, {} or more", least)
-                                                  : std::string("a finite number"),
-                           .what = "option outside its domain", .loc = loc});
+                                                          : std::string("a finite number"),
+                           .what = "option outside its domain",
+                           .loc = loc});
 }
 
 constexpr double any = -HUGE_VAL;
@@ -56,9 +63,12 @@ double kaiming_deviation(const char* op, const Tensor& t, KaimingOptions o, Loc 
 
 Fans fans(const Tensor& weight, Loc loc) {
   if (weight.dim() < 2)
-    throw_error<ShapeError>({.op = "init", .arg = "weight", .given = weight.describe(),
+    throw_error<ShapeError>({.op = "init",
+                             .arg = "weight",
+                             .given = weight.describe(),
                              .wanted = "two dimensions or more, [out, in, ...]",
-                             .what = "the number of inputs and outputs is unknown", .loc = loc});
+                             .what = "the number of inputs and outputs is unknown",
+                             .loc = loc});
   std::int64_t window = 1;
   for (int d = 2; d < weight.dim(); ++d) window *= weight.shape()[d];
   return {weight.shape()[1] * window, weight.shape()[0] * window};

@@ -1,6 +1,6 @@
 // Initialisers: ways to fill a parameter with random numbers whose spread suits the layer's size.
-// Depends on tensor, kernels/random. Invariant: each takes one offset of the generator, so the values of the n-th
-// initialised tensor depend on the seed and n alone.
+// Depends on tensor, kernels/random. Invariant: each takes one offset of the generator, so the values of the
+// n-th initialised tensor depend on the seed and n alone.
 #pragma once
 
 #include <cstdint>
@@ -41,8 +41,8 @@ struct XavierOptions {
   double gain = 1;
 };
 struct KaimingOptions {
-  double a = 0;        ///< slope of the (leaky) ReLU behind the layer; gain = sqrt(2 / (1 + a^2))
-  Fan fan = Fan::in;   ///< `in` keeps the variance of the forward pass, `out` of the backward pass
+  double a = 0;       ///< slope of the (leaky) ReLU behind the layer; gain = sqrt(2 / (1 + a^2))
+  Fan fan = Fan::in;  ///< `in` keeps the variance of the forward pass, `out` of the backward pass
 };
 
 // All of these write `t` in place, whatever its strides, and throw DTypeError unless it is f32 or f64,

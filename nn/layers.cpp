@@ -7,8 +7,12 @@ namespace thalweg::nn {
 
 Dropout::Dropout(DropoutOptions o, Loc loc) : p(o.p), generator(derive_seed(o.generator)) {
   if (!(p >= 0 && p <= 1))
-    throw_error<ValueError>({.op = "Dropout", .arg = "p", .given = fmt::format("{}", p), .wanted = "0 to 1",
-                             .what = "not a probability", .loc = loc});
+    throw_error<ValueError>({.op = "Dropout",
+                             .arg = "p",
+                             .given = fmt::format("{}", p),
+                             .wanted = "0 to 1",
+                             .what = "not a probability",
+                             .loc = loc});
 }
 
 Tensor Dropout::operator()(Arg x) {

@@ -12,20 +12,31 @@ namespace {
 
 void check_options(const LinearOptions& o, Loc loc) {
   if (o.in < 1 || o.out < 1)
-    throw_error<ValueError>({.op = "Linear", .arg = o.in < 1 ? "in" : "out",
-                             .given = std::to_string(o.in < 1 ? o.in : o.out), .wanted = "1 or more",
-                             .what = "a layer needs inputs and outputs", .loc = loc});
+    throw_error<ValueError>({.op = "Linear",
+                             .arg = o.in < 1 ? "in" : "out",
+                             .given = std::to_string(o.in < 1 ? o.in : o.out),
+                             .wanted = "1 or more",
+                             .what = "a layer needs inputs and outputs",
+                             .loc = loc});
   if (!is_floating(o.dtype))
-    throw_error<DTypeError>({.op = "Linear", .arg = "dtype", .given = name(o.dtype), .wanted = "f32 or f64",
-                             .what = "parameters are floating", .loc = loc});
+    throw_error<DTypeError>({.op = "Linear",
+                             .arg = "dtype",
+                             .given = name(o.dtype),
+                             .wanted = "f32 or f64",
+                             .what = "parameters are floating",
+                             .loc = loc});
 }
 
 const char* activation_name(Activation a) {
   switch (a) {
-    case Activation::none: return "";
-    case Activation::relu: return ", relu";
-    case Activation::sigmoid: return ", sigmoid";
-    case Activation::tanh: return ", tanh";
+    case Activation::none:
+      return "";
+    case Activation::relu:
+      return ", relu";
+    case Activation::sigmoid:
+      return ", sigmoid";
+    case Activation::tanh:
+      return ", tanh";
   }
   return "";
 }
@@ -36,8 +47,10 @@ Linear::Linear(const LinearOptions& o, Loc loc) : activation(o.activation) {
   check_options(o, loc);
   Generator& g = o.generator ? *o.generator : default_generator();
   weight = empty({o.out, o.in}, o.dtype);
-  if (o.init == Init::keras) init::glorot_uniform(weight, g, {}, loc);
-  else init::kaiming_uniform(weight, g, {.a = std::sqrt(5.0)}, loc);
+  if (o.init == Init::keras)
+    init::glorot_uniform(weight, g, {}, loc);
+  else
+    init::kaiming_uniform(weight, g, {.a = std::sqrt(5.0)}, loc);
   weight.set_requires_grad(true, loc);
   if (!o.bias) return;
   bias = zeros({o.out}, o.dtype);
@@ -52,8 +65,8 @@ Tensor Linear::operator()(Arg x) const {
 }
 
 std::string Linear::describe() const {
-  return fmt::format("Linear({} -> {}{}{})", weight.shape()[1], weight.shape()[0], activation_name(activation),
-                     bias.defined() ? "" : ", no bias");
+  return fmt::format("Linear({} -> {}{}{})", weight.shape()[1], weight.shape()[0],
+                     activation_name(activation), bias.defined() ? "" : ", no bias");
 }
 
 }  // namespace thalweg::nn

@@ -17,7 +17,7 @@ struct LinearOptions {
   bool bias = true;
   Activation activation = Activation::none;  ///< applied in the same pass over the output
   Init init = Init::keras;
-  Generator* generator = nullptr;            ///< null: nn::default_generator()
+  Generator* generator = nullptr;  ///< null: nn::default_generator()
   DType dtype = DType::f32;
 };
 

@@ -148,7 +148,8 @@ void load_state_dict(ModuleRef m, const NamedTensors& state, LoadOptions options
   std::map<std::string_view, const Tensor*> given;
   std::string problems;
   for (const auto& [name, tensor] : state)
-    if (!given.emplace(name, &tensor).second) list_problem(problems, fmt::format("'{}' is given twice", name));
+    if (!given.emplace(name, &tensor).second)
+      list_problem(problems, fmt::format("'{}' is given twice", name));
   NamedTensors own = collect(m, Collector::all, true);
   std::vector<std::pair<Tensor, const Tensor*>> copies;
   for (auto& [name, tensor] : own) {
@@ -159,7 +160,8 @@ void load_state_dict(ModuleRef m, const NamedTensors& state, LoadOptions options
     }
     const Tensor& source = *found->second;
     if (!source.defined() || !(source.shape() == tensor.shape()) || source.dtype() != tensor.dtype())
-      list_problem(problems, fmt::format("'{}' is {}, wanted {}", name, source.describe(), tensor.describe()));
+      list_problem(problems,
+                   fmt::format("'{}' is {}, wanted {}", name, source.describe(), tensor.describe()));
     copies.emplace_back(tensor, &source);
     given.erase(found);
   }
@@ -167,8 +169,11 @@ void load_state_dict(ModuleRef m, const NamedTensors& state, LoadOptions options
     for (const auto& [name, tensor] : state)
       if (given.count(name)) list_problem(problems, fmt::format("'{}' is not in the module", name));
   if (!problems.empty())
-    throw_error<ValueError>({.op = "load_state_dict", .arg = "state", .given = fmt::format("{} entries", state.size()),
-                             .wanted = fmt::format("the {} of the module", own.size()), .what = problems,
+    throw_error<ValueError>({.op = "load_state_dict",
+                             .arg = "state",
+                             .given = fmt::format("{} entries", state.size()),
+                             .wanted = fmt::format("the {} of the module", own.size()),
+                             .what = problems,
                              .loc = loc});
   const NoGrad guard;
   for (auto& [tensor, source] : copies) tensor.copy_(*source, loc);

@@ -1,6 +1,6 @@
-// What can be asked of any module: its parameters, state, size and mode. All of it comes from the module's `visit`.
-// Depends on visitor. Invariant: names and order are those of visit(); a tensor that is visited twice (tied weights) is
-// one parameter but two entries of the state.
+// What can be asked of any module: its parameters, state, size and mode. All of it comes from the module's
+// `visit`. Depends on visitor. Invariant: names and order are those of visit(); a tensor that is visited
+// twice (tied weights) is one parameter but two entries of the state.
 #pragma once
 
 #include <cstdint>
@@ -60,8 +60,8 @@ template <class M>
 NamedTensors state_dict(const M& module) {
   return detail::state_dict(module_ref(module));
 }
-/// Copies `state` into the module's tensors. All or nothing: every missing, unexpected and mis-shaped entry is listed in
-/// one ValueError and the module is as before.
+/// Copies `state` into the module's tensors. All or nothing: every missing, unexpected and mis-shaped entry
+/// is listed in one ValueError and the module is as before.
 template <class M>
 void load_state_dict(M& module, const NamedTensors& state, LoadOptions options = {}, Loc loc = Loc::here()) {
   detail::load_state_dict(module_ref(module), state, options, loc);
@@ -90,7 +90,8 @@ template <class M>
 void zero_grad(M& module) {
   for (auto& [name, tensor] : named_parameters(module)) tensor.zero_grad();
 }
-/// A copy that shares nothing with `module` (a plain copy of the struct shares its tensors). Tied tensors stay tied.
+/// A copy that shares nothing with `module` (a plain copy of the struct shares its tensors). Tied tensors
+/// stay tied.
 template <class M>
 M clone(const M& module) {
   M copy = module;

@@ -16,15 +16,16 @@ namespace thalweg::nn {
 class AnyModule {
  public:
   template <class M>
-    requires(!std::is_same_v<std::remove_cvref_t<M>, AnyModule> && detail::Callable<std::decay_t<M>>)
-  AnyModule(M&& module)  // NOLINT(google-explicit-constructor)
+  requires(!std::is_same_v<std::remove_cvref_t<M>, AnyModule> && detail::Callable<std::decay_t<M>>)
+      AnyModule(M&& module)  // NOLINT(google-explicit-constructor)
       : object_(new std::decay_t<M>(std::forward<M>(module)), &destroy<std::decay_t<M>>),
         type_(&detail::module_type<std::decay_t<M>>),
         copy_(&copy<std::decay_t<M>>) {}
   AnyModule(AnyModule&&) noexcept = default;
   AnyModule& operator=(AnyModule&&) noexcept = default;
   /// Copies the struct inside; its tensors are shared, as in any copy of a module (clone() copies those too).
-  AnyModule(const AnyModule& o) : object_(o.copy_(o.object_.get()), o.object_.get_deleter()), type_(o.type_), copy_(o.copy_) {}
+  AnyModule(const AnyModule& o)
+      : object_(o.copy_(o.object_.get()), o.object_.get_deleter()), type_(o.type_), copy_(o.copy_) {}
   AnyModule& operator=(const AnyModule& o) { return *this = AnyModule(o); }
 
   Tensor operator()(Arg x) { return type_->call(object_.get(), x); }
@@ -51,7 +52,8 @@ class AnyModule {
 };
 
 namespace detail {
-/// Inside a catch block: throws the exception again; if it is an Error, its text says which layer it came from.
+/// Inside a catch block: throws the exception again; if it is an Error, its text says which layer it came
+/// from.
 [[noreturn]] void rethrow_from_layer(std::size_t index, const AnyModule& layer);
 }  // namespace detail
 
@@ -60,9 +62,9 @@ struct Sequential {
 
   Sequential() = default;
   template <class... M>
-    requires(sizeof...(M) > 0 && (detail::Callable<std::decay_t<M>> && ...) &&
-             !(sizeof...(M) == 1 && (std::is_same_v<std::decay_t<M>, Sequential> && ...)))
-  explicit Sequential(M&&... modules) {
+  requires(sizeof...(M) > 0 && (detail::Callable<std::decay_t<M>> && ...) &&
+           !(sizeof...(M) == 1 &&
+             (std::is_same_v<std::decay_t<M>, Sequential> && ...))) explicit Sequential(M&&... modules) {
     layers.reserve(sizeof...(M));
     (layers.emplace_back(std::forward<M>(modules)), ...);
   }

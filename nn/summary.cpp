@@ -18,7 +18,9 @@ using Key = std::pair<const void*, const ModuleType*>;  // a struct and its firs
 
 class OutputShapes final : public CallObserver {
  public:
-  void called(ModuleRef layer, const Tensor& out) override { shapes[{layer.object, layer.type}] = out.shape(); }
+  void called(ModuleRef layer, const Tensor& out) override {
+    shapes[{layer.object, layer.type}] = out.shape();
+  }
   std::map<Key, Dims> shapes;
 };
 

@@ -1,5 +1,6 @@
 // Summary: a model as a table of layers, output shapes and parameter counts. Depends on module, call.
-// Invariant: making one changes nothing: it runs in evaluation mode, without recording, and restores the mode.
+// Invariant: making one changes nothing: it runs in evaluation mode, without recording, and restores the
+// mode.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
-// Visitor: what a module's `visit(f)` talks to, and ModuleRef, a module of any type seen through five functions.
-// Depends on tensor. Invariant: a module needs no base class; all that is asked of it is a member template
+// Visitor: what a module's `visit(f)` talks to, and ModuleRef, a module of any type seen through five
+// functions. Depends on tensor. Invariant: a module needs no base class; all that is asked of it is a member
+// template
 //   void visit(auto& f) { f("weight", weight); f("running_mean", buffer(running_mean)); f("0", child); }
 // and that only if it holds something. Names of nested modules are joined by dots, as in "0.weight".
 #pragma once
@@ -21,7 +22,8 @@ namespace thalweg::nn {
 class Visitor;
 class AnyModule;
 
-/// Marks a tensor that belongs to the model's state but is not trained: f("running_mean", buffer(running_mean)).
+/// Marks a tensor that belongs to the model's state but is not trained: f("running_mean",
+/// buffer(running_mean)).
 struct Buffer {
   Tensor& tensor;
 };
@@ -29,10 +31,10 @@ inline Buffer buffer(Tensor& t) noexcept { return {t}; }
 
 /// What is known of a module's type at run time.
 struct ModuleType {
-  std::string (*describe)(const void* module);       ///< "Linear(784 -> 512, relu)", or the type's name
-  void (*visit)(void* module, Visitor& visitor);     ///< null: it holds nothing
-  bool* (*training)(void* module);                   ///< null: it does the same in training and evaluation
-  Tensor (*call)(void* module, Arg x);               ///< null: it cannot be called with one tensor
+  std::string (*describe)(const void* module);    ///< "Linear(784 -> 512, relu)", or the type's name
+  void (*visit)(void* module, Visitor& visitor);  ///< null: it holds nothing
+  bool* (*training)(void* module);                ///< null: it does the same in training and evaluation
+  Tensor (*call)(void* module, Arg x);            ///< null: it cannot be called with one tensor
 };
 
 /// A module that lives elsewhere.
@@ -52,26 +54,39 @@ std::string type_name() {
 }
 
 template <class M>
-concept Visitable = requires(M& m, Visitor& v) { m.visit(v); };
+concept Visitable = requires(M& m, Visitor& v) {
+  m.visit(v);
+};
 template <class M>
-concept HasMode = requires(M& m) { { m.training } -> std::same_as<bool&>; };
+concept HasMode = requires(M& m) {
+  { m.training } -> std::same_as<bool&>;
+};
 template <class M>
-concept Described = requires(const M& m) { { m.describe() } -> std::convertible_to<std::string>; };
+concept Described = requires(const M& m) {
+  { m.describe() } -> std::convertible_to<std::string>;
+};
 template <class M>
 concept Callable = std::is_invocable_r_v<Tensor, M&, Arg>;
 /// std::vector or std::array of modules or tensors.
 template <class T>
-concept List = !Visitable<T> && requires(T& t) { std::begin(t) != std::end(t); };
+concept List = !Visitable<T> && requires(T & t) {
+  std::begin(t) != std::end(t);
+};
 /// std::optional, std::unique_ptr or std::shared_ptr to a module.
 template <class T>
-concept Handle = !Visitable<T> && !Callable<T> && requires(T& t) { *t; static_cast<bool>(t); };
+concept Handle = !Visitable<T> && !Callable<T> && requires(T & t) {
+  *t;
+  static_cast<bool>(t);
+};
 
 template <class M>
 constexpr ModuleType make_module_type() {
   ModuleType t{};
   t.describe = [](const void* m) {
-    if constexpr (Described<M>) return std::string(static_cast<const M*>(m)->describe());
-    else return (void)m, type_name<M>();
+    if constexpr (Described<M>)
+      return std::string(static_cast<const M*>(m)->describe());
+    else
+      return (void)m, type_name<M>();
   };
   if constexpr (Visitable<M>) t.visit = [](void* m, Visitor& v) { static_cast<M*>(m)->visit(v); };
   if constexpr (HasMode<M>) t.training = [](void* m) -> bool* { return &static_cast<M*>(m)->training; };
@@ -87,11 +102,14 @@ inline constexpr ModuleType module_type = make_module_type<M>();
 /// The module as it is known at run time; an AnyModule gives what it holds.
 template <class M>
 ModuleRef module_ref(const M& module) noexcept {
-  if constexpr (std::is_same_v<M, AnyModule>) return module.ref();
-  else return {const_cast<M*>(std::addressof(module)), &detail::module_type<M>};
+  if constexpr (std::is_same_v<M, AnyModule>)
+    return module.ref();
+  else
+    return {const_cast<M*>(std::addressof(module)), &detail::module_type<M>};
 }
 
-/// Walks a module and everything in it. Derive and override what is of interest; undefined tensors are passed over.
+/// Walks a module and everything in it. Derive and override what is of interest; undefined tensors are passed
+/// over.
 class Visitor {
  public:
   virtual ~Visitor() = default;
@@ -107,8 +125,7 @@ class Visitor {
   }
   void operator()(std::string_view name, Generator& generator) { on_generator(join(name), generator); }
   template <class T>
-    requires(!std::is_same_v<std::remove_cv_t<T>, Tensor>)
-  void operator()(std::string_view name, T& child) {
+  requires(!std::is_same_v<std::remove_cv_t<T>, Tensor>) void operator()(std::string_view name, T& child) {
     if constexpr (detail::List<T>) {
       int i = 0;
       for (auto& item : child) (*this)(std::string(name) + "." + std::to_string(i++), item);

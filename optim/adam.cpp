@@ -28,7 +28,8 @@ AdamState::AdamState(const Tensor& p, const AdamOptions& options)
   if (options.amsgrad) max_exp_avg_sq = zeros(p.shape(), p.dtype());
 }
 
-void AdamState::check(const char* op, std::size_t position, const Tensor& p, const AdamOptions& options, Loc loc) {
+void AdamState::check(const char* op, std::size_t position, const Tensor& p, const AdamOptions& options,
+                      Loc loc) {
   if (options.amsgrad && !max_exp_avg_sq.defined()) max_exp_avg_sq = zeros(p.shape(), p.dtype());
   const auto fits = [&](const char* what, const Tensor& s) {
     if (!s.defined() || !(s.shape() == p.shape()) || s.dtype() != p.dtype() || !s.is_contiguous())

@@ -1,6 +1,6 @@
 // Adam and AdamW (Kingma and Ba, ICLR 2015; Loshchilov and Hutter, ICLR 2019). Depends on groups.
-// Invariant: an update is one fused pass; epsilon stands outside the root; bias is corrected for the parameter's own
-// number of steps.
+// Invariant: an update is one fused pass; epsilon stands outside the root; bias is corrected for the
+// parameter's own number of steps.
 #pragma once
 
 #include <thalweg/optim/groups.hpp>
@@ -13,11 +13,13 @@ struct AdamOptions {
   double beta1 = 0.9;
   double beta2 = 0.999;
   double eps = 1e-7;
-  double weight_decay = 0;  ///< Adam: added to the gradient. AdamW: p is first multiplied by 1 - lr weight_decay
-  bool amsgrad = false;     ///< divides by the largest second moment so far
+  double weight_decay =
+      0;                 ///< Adam: added to the gradient. AdamW: p is first multiplied by 1 - lr weight_decay
+  bool amsgrad = false;  ///< divides by the largest second moment so far
   bool maximize = false;
-  /// What epsilon is compared with. Keras: the root of the raw second moment, p -= lr' m / (sqrt(v) + eps) with
-  /// lr' = lr sqrt(1 - beta2^t) / (1 - beta1^t). PyTorch: the root of the corrected one, sqrt(v / (1 - beta2^t)) + eps.
+  /// What epsilon is compared with. Keras: the root of the raw second moment, p -= lr' m / (sqrt(v) + eps)
+  /// with lr' = lr sqrt(1 - beta2^t) / (1 - beta1^t). PyTorch: the root of the corrected one, sqrt(v / (1 -
+  /// beta2^t)) + eps.
   bool eps_on_raw_moment = true;
 
   static AdamOptions keras(double lr = 1e-3) { return {.lr = lr}; }
@@ -55,7 +57,8 @@ class Adam : public GroupedOptimizer<AdamOptions, AdamState> {
   void step(Loc loc = Loc::here()) { update(false, loc); }
 
  protected:
-  Adam(const char* op, std::vector<Group<AdamOptions>> groups, Loc loc) : GroupedOptimizer(op, std::move(groups), loc) {}
+  Adam(const char* op, std::vector<Group<AdamOptions>> groups, Loc loc)
+      : GroupedOptimizer(op, std::move(groups), loc) {}
   void update(bool decoupled, Loc loc);
 };
 
@@ -68,7 +71,8 @@ class AdamW : public Adam {
   }
   explicit AdamW(std::vector<Tensor> parameters, AdamOptions options = keras(), Loc loc = Loc::here())
       : AdamW(std::vector<Group<AdamOptions>>{{std::move(parameters), options}}, loc) {}
-  explicit AdamW(std::vector<Group<AdamOptions>> groups, Loc loc = Loc::here()) : Adam("AdamW", std::move(groups), loc) {}
+  explicit AdamW(std::vector<Group<AdamOptions>> groups, Loc loc = Loc::here())
+      : Adam("AdamW", std::move(groups), loc) {}
   void step(Loc loc = Loc::here()) { update(true, loc); }
 };
 

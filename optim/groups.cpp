@@ -9,35 +9,58 @@
 
 namespace thalweg::optim::detail {
 
-void check_parameter(const char* op, std::size_t position, const Tensor& p, const std::vector<Tensor>& earlier,
-                     Loc loc) {
+void check_parameter(const char* op, std::size_t position, const Tensor& p,
+                     const std::vector<Tensor>& earlier, Loc loc) {
   const std::string arg = fmt::format("parameter {}", position);
   if (!p.defined())
-    throw_error<ValueError>({.op = op, .arg = arg, .given = "undefined", .wanted = "a tensor",
-                             .what = "undefined parameter", .loc = loc});
+    throw_error<ValueError>({.op = op,
+                             .arg = arg,
+                             .given = "undefined",
+                             .wanted = "a tensor",
+                             .what = "undefined parameter",
+                             .loc = loc});
   if (!p.is_leaf())
-    throw_error<GraphError>({.op = op, .arg = arg, .given = p.describe() + " made by an op", .wanted = "a leaf",
-                             .what = "only leaves keep gradients and can be optimized", .loc = loc});
+    throw_error<GraphError>({.op = op,
+                             .arg = arg,
+                             .given = p.describe() + " made by an op",
+                             .wanted = "a leaf",
+                             .what = "only leaves keep gradients and can be optimized",
+                             .loc = loc});
   if (!is_floating(p.dtype()))
-    throw_error<DTypeError>({.op = op, .arg = arg, .given = p.describe(), .wanted = "f32 or f64",
-                             .what = "only floating parameters can be optimized", .loc = loc});
+    throw_error<DTypeError>({.op = op,
+                             .arg = arg,
+                             .given = p.describe(),
+                             .wanted = "f32 or f64",
+                             .what = "only floating parameters can be optimized",
+                             .loc = loc});
   if (!p.is_contiguous())
-    throw_error<ShapeError>({.op = op, .arg = arg, .given = p.describe() + " with strides " + to_string(p.strides()),
-                             .wanted = "a contiguous tensor", .what = "parameters lie densely in memory",
+    throw_error<ShapeError>({.op = op,
+                             .arg = arg,
+                             .given = p.describe() + " with strides " + to_string(p.strides()),
+                             .wanted = "a contiguous tensor",
+                             .what = "parameters lie densely in memory",
                              .loc = loc});
   for (const Tensor& other : earlier)
     if (other.get() == p.get())
-      throw_error<ValueError>({.op = op, .arg = arg, .given = p.describe(), .wanted = "each parameter once",
-                               .what = "the same parameter is given twice", .loc = loc});
+      throw_error<ValueError>({.op = op,
+                               .arg = arg,
+                               .given = p.describe(),
+                               .wanted = "each parameter once",
+                               .what = "the same parameter is given twice",
+                               .loc = loc});
 }
 
 void check_option(const char* op, const char* arg, double v, Range r, Loc loc) {
   const bool bounded = r.high > 0;
   if (std::isfinite(v) && v >= r.low && (!bounded || v < r.high || (r.closed && v == r.high))) return;
-  throw_error<ValueError>({.op = op, .arg = arg, .given = fmt::format("{}", v),
-                           .wanted = bounded ? fmt::format("{} to {}{}", r.low, r.closed ? "" : "below ", r.high)
-                                             : fmt::format("a finite number, {} or more", r.low),
-                           .what = "option outside its domain", .loc = loc});
+  throw_error<ValueError>({.op = op,
+                           .arg = arg,
+                           .given = fmt::format("{}", v),
+                           .wanted = bounded
+                                         ? fmt::format("{} to {}{}", r.low, r.closed ? "" : "below ", r.high)
+                                         : fmt::format("a finite number, {} or more", r.low),
+                           .what = "option outside its domain",
+                           .loc = loc});
 }
 
 Tensor dense_gradient(const Tensor& p, Loc loc) {
@@ -47,17 +70,24 @@ Tensor dense_gradient(const Tensor& p, Loc loc) {
   return g.contiguous(loc);
 }
 
-kernels::UpdateArrays arrays_of(const char* op, const Tensor& p, const Tensor& gradient, bool maximize, Loc loc) {
+kernels::UpdateArrays arrays_of(const char* op, const Tensor& p, const Tensor& gradient, bool maximize,
+                                Loc loc) {
   TensorBody& body = *p.get();
   body.storage->bump(op, loc);
-  return {.n = body.numel, .dtype = body.dtype, .parameter = body.data, .gradient = gradient.get()->data,
+  return {.n = body.numel,
+          .dtype = body.dtype,
+          .parameter = body.data,
+          .gradient = gradient.get()->data,
           .maximize = maximize};
 }
 
 void throw_state(const char* op, std::size_t position, const char* what, const Tensor& state, const Tensor& p,
                  Loc loc) {
-  throw_error<ValueError>({.op = op, .arg = fmt::format("state {}.{}", position, what), .given = state.describe(),
-                           .wanted = "contiguous " + p.describe(), .what = "state does not fit its parameter",
+  throw_error<ValueError>({.op = op,
+                           .arg = fmt::format("state {}.{}", position, what),
+                           .given = state.describe(),
+                           .wanted = "contiguous " + p.describe(),
+                           .what = "state does not fit its parameter",
                            .loc = loc});
 }
 

@@ -1,5 +1,6 @@
-// What all optimizers share: parameter groups, their checks, and the flat list of parameters with their state.
-// Depends on tensor. Invariant: a parameter is a defined, dense, floating leaf and stands in one group only.
+// What all optimizers share: parameter groups, their checks, and the flat list of parameters with their
+// state. Depends on tensor. Invariant: a parameter is a defined, dense, floating leaf and stands in one group
+// only.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +24,10 @@ namespace detail {
 
 /// Throws ValueError (undefined, given twice), GraphError (not a leaf), DTypeError, ShapeError (not dense).
 /// `position` counts over all groups; `earlier` are the parameters before it.
-void check_parameter(const char* op, std::size_t position, const Tensor& p, const std::vector<Tensor>& earlier, Loc loc);
-/// Throws ValueError naming `arg` unless low <= v, and v < high (or v <= high when `closed`), and v is finite.
+void check_parameter(const char* op, std::size_t position, const Tensor& p,
+                     const std::vector<Tensor>& earlier, Loc loc);
+/// Throws ValueError naming `arg` unless low <= v, and v < high (or v <= high when `closed`), and v is
+/// finite.
 struct Range {
   double low = 0;
   double high = 0;  ///< 0: no upper bound
@@ -34,7 +37,8 @@ void check_option(const char* op, const char* arg, double v, Range range, Loc lo
 /// The gradient as a dense tensor; undefined when there is none.
 Tensor dense_gradient(const Tensor& p, Loc loc);
 /// Announces the write and says where it goes.
-kernels::UpdateArrays arrays_of(const char* op, const Tensor& p, const Tensor& gradient, bool maximize, Loc loc);
+kernels::UpdateArrays arrays_of(const char* op, const Tensor& p, const Tensor& gradient, bool maximize,
+                                Loc loc);
 /// The memory of a piece of state; null if it is not kept.
 inline void* memory_of(const Tensor& state) noexcept { return state.defined() ? state.get()->data : nullptr; }
 [[noreturn]] void throw_state(const char* op, std::size_t position, const char* what, const Tensor& state,
@@ -42,8 +46,8 @@ inline void* memory_of(const Tensor& state) noexcept { return state.defined() ? 
 
 }  // namespace detail
 
-/// Base of the optimizers; `Options` and `State` are the derived class's. State is per parameter, in group order:
-/// a struct with visit(f, prefix).
+/// Base of the optimizers; `Options` and `State` are the derived class's. State is per parameter, in group
+/// order: a struct with visit(f, prefix).
 template <class Options, class State>
 class GroupedOptimizer {
  public:
@@ -54,12 +58,14 @@ class GroupedOptimizer {
   void set_lr(double lr) noexcept {
     for (auto& group : groups_) group.options.lr = lr;
   }
-  /// Drops the gradients of all parameters, so that the next backward pass starts afresh without a pass over memory.
+  /// Drops the gradients of all parameters, so that the next backward pass starts afresh without a pass over
+  /// memory.
   void zero_grad() {
     for (auto& group : groups_)
       for (Tensor& p : group.parameters) p.zero_grad();
   }
-  /// Names the state: f("0.exp_avg", tensor), f("0.step", int64); the number counts parameters over all groups.
+  /// Names the state: f("0.exp_avg", tensor), f("0.step", int64); the number counts parameters over all
+  /// groups.
   void visit(auto& f) {
     for (std::size_t i = 0; i < states_.size(); ++i) states_[i].visit(f, std::to_string(i) + ".");
   }
@@ -76,8 +82,12 @@ class GroupedOptimizer {
       }
     }
     if (all.empty())
-      throw_error<ValueError>({.op = op, .arg = "parameters", .given = "none", .wanted = "one or more",
-                               .what = "nothing to optimize", .loc = loc});
+      throw_error<ValueError>({.op = op,
+                               .arg = "parameters",
+                               .given = "none",
+                               .wanted = "one or more",
+                               .what = "nothing to optimize",
+                               .loc = loc});
   }
 
   /// Calls update(parameter, gradient, state, options) where there is a gradient. All checks come first.
@@ -89,7 +99,8 @@ class GroupedOptimizer {
       group.options.check(op, loc);
       for (const Tensor& p : group.parameters) {
         gradients.push_back(p.requires_grad() ? detail::dense_gradient(p, loc) : Tensor());
-        if (gradients.back().defined()) states_[gradients.size() - 1].check(op, gradients.size() - 1, p, group.options, loc);
+        if (gradients.back().defined())
+          states_[gradients.size() - 1].check(op, gradients.size() - 1, p, group.options, loc);
       }
     }
     std::size_t i = 0;

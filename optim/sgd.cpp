@@ -12,19 +12,28 @@ void SgdOptions::check(const char* op, Loc loc) const {
   detail::check_option(op, "weight_decay", weight_decay, {}, loc);
   const bool rule_has_none = nesterov || lr_in_velocity;
   if (nesterov && momentum == 0)
-    throw_error<ValueError>({.op = op, .arg = "momentum", .given = "0", .wanted = "more than 0",
-                             .what = "Nesterov's rule needs momentum", .loc = loc});
-  if (rule_has_none && dampening != 0)
-    throw_error<ValueError>({.op = op, .arg = "dampening", .given = std::to_string(dampening), .wanted = "0",
-                             .what = nesterov ? "Nesterov's rule has no dampening" : "Keras' rule has no dampening",
+    throw_error<ValueError>({.op = op,
+                             .arg = "momentum",
+                             .given = "0",
+                             .wanted = "more than 0",
+                             .what = "Nesterov's rule needs momentum",
                              .loc = loc});
+  if (rule_has_none && dampening != 0)
+    throw_error<ValueError>(
+        {.op = op,
+         .arg = "dampening",
+         .given = std::to_string(dampening),
+         .wanted = "0",
+         .what = nesterov ? "Nesterov's rule has no dampening" : "Keras' rule has no dampening",
+         .loc = loc});
 }
 
 SgdState::SgdState(const Tensor& p, const SgdOptions& options) {
   if (options.momentum != 0) velocity = zeros(p.shape(), p.dtype());
 }
 
-void SgdState::check(const char* op, std::size_t position, const Tensor& p, const SgdOptions& options, Loc loc) {
+void SgdState::check(const char* op, std::size_t position, const Tensor& p, const SgdOptions& options,
+                     Loc loc) {
   if (options.momentum == 0) return;
   if (!velocity.defined()) velocity = zeros(p.shape(), p.dtype());  // momentum was switched on later
   if (!(velocity.shape() == p.shape()) || velocity.dtype() != p.dtype() || !velocity.is_contiguous())

@@ -14,8 +14,8 @@ struct SgdOptions {
   double weight_decay = 0;  ///< added to the gradient: g + weight_decay p
   bool nesterov = false;
   bool maximize = false;
-  /// Where the learning rate enters. Keras: v = momentum v - lr g; p += v. PyTorch: v = momentum v + (1 - dampening) g;
-  /// p -= lr v. They differ once lr changes between steps.
+  /// Where the learning rate enters. Keras: v = momentum v - lr g; p += v. PyTorch: v = momentum v + (1 -
+  /// dampening) g; p -= lr v. They differ once lr changes between steps.
   bool lr_in_velocity = true;
 
   static SgdOptions keras(double lr = 0.01) { return {.lr = lr}; }
@@ -25,7 +25,7 @@ struct SgdOptions {
 };
 
 struct SgdState {
-  Tensor velocity;          ///< kept from the start when momentum is not 0
+  Tensor velocity;  ///< kept from the start when momentum is not 0
   std::int64_t step = 0;
 
   SgdState(const Tensor& p, const SgdOptions& options);
@@ -39,8 +39,8 @@ struct SgdState {
 
 class Sgd : public GroupedOptimizer<SgdOptions, SgdState> {
  public:
-  /// Throws as groups.hpp says; ValueError for options that are NaN, infinite or out of range (lr < 0, momentum
-  /// outside [0, 1), Nesterov without momentum or with dampening).
+  /// Throws as groups.hpp says; ValueError for options that are NaN, infinite or out of range (lr < 0,
+  /// momentum outside [0, 1), Nesterov without momentum or with dampening).
   explicit Sgd(std::vector<Tensor> parameters, SgdOptions options = {}, Loc loc = Loc::here())
       : Sgd(std::vector<Group<SgdOptions>>{{std::move(parameters), options}}, loc) {}
   explicit Sgd(std::vector<Group<SgdOptions>> groups, Loc loc = Loc::here())

@@ -1,4 +1,5 @@
-// Depends on files.hpp, fmt. THALWEG_MNIST_SUBSET and ..._INSTALLED are set by the build: the subset's places.
+// Depends on files.hpp, fmt. THALWEG_MNIST_SUBSET and ..._INSTALLED are set by the build: the subset's
+// places.
 #include "files.hpp"
 
 #include <cstdio>
@@ -26,7 +27,8 @@ std::string missing_file(const fs::path& dir) {
     const std::string rank = stem.ends_with("images") ? "idx3-ubyte" : "idx1-ubyte";
     bool found = false;
     for (const char* separator : {"-", "."})
-      for (const char* suffix : {"", ".gz"}) found = found || is_there(dir / (stem + separator + rank + suffix));
+      for (const char* suffix : {"", ".gz"})
+        found = found || is_there(dir / (stem + separator + rank + suffix));
     if (!found) return stem + "-" + rank;
   }
   return {};
@@ -43,7 +45,8 @@ std::vector<fs::path> places(const std::string& data_dir) {
 fs::path subset() {
   for (const fs::path dir : {THALWEG_MNIST_SUBSET, THALWEG_MNIST_SUBSET_INSTALLED})
     if (missing_file(dir).empty()) return dir;
-  thalweg::throw_error<thalweg::IoError>({.op = "mnist", .arg = THALWEG_MNIST_SUBSET,
+  thalweg::throw_error<thalweg::IoError>({.op = "mnist",
+                                          .arg = THALWEG_MNIST_SUBSET,
                                           .what = "no MNIST files there, and the subset is missing too"});
 }
 
@@ -51,9 +54,9 @@ fs::path find_directory(const std::string& data_dir) {
   const std::vector<fs::path> candidates = places(data_dir);
   for (const fs::path& dir : candidates)
     if (missing_file(dir).empty()) return dir;
-  const std::string why = candidates.empty()
-                              ? "neither --data-dir nor THALWEG_DATA says where MNIST is"
-                              : fmt::format("no {} in {}", missing_file(candidates.back()), candidates.back().string());
+  const std::string why = candidates.empty() ? "neither --data-dir nor THALWEG_DATA says where MNIST is"
+                                             : fmt::format("no {} in {}", missing_file(candidates.back()),
+                                                           candidates.back().string());
   fmt::print(stderr, "mnist: {}; using the small subset that comes with the sources\n", why);
   return subset();
 }

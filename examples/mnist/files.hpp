@@ -13,8 +13,9 @@ struct Images {
   std::string directory;
 };
 
-/// The directory named by --data-dir, else $THALWEG_DATA or $THALWEG_DATA/mnist; when one of the four files is missing
-/// there, says so on stderr and takes the subset that comes with the sources. Throws IoError, FormatError.
+/// The directory named by --data-dir, else $THALWEG_DATA or $THALWEG_DATA/mnist; when one of the four files
+/// is missing there, says so on stderr and takes the subset that comes with the sources. Throws IoError,
+/// FormatError.
 Images load_images(const std::string& data_dir);
 
 }  // namespace mnist

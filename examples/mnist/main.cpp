@@ -1,5 +1,5 @@
-// mnist: trains the classic two-hidden-layer network on handwritten digits and says how well it does on the test set.
-// Reads like the list of its steps; each step is a file of its own beside this one.
+// mnist: trains the classic two-hidden-layer network on handwritten digits and says how well it does on the
+// test set. Reads like the list of its steps; each step is a file of its own beside this one.
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
@@ -61,15 +61,16 @@ int run(const mnist::Options& options) {
   if (!options.load.empty()) nn::load_state_dict(model, io::load(options.load));
   if (!options.quiet) {
     std::cout << nn::summary(model, {1, 784});
-    fmt::print("{} images to train on, {} to validate, {} to test, from {}\n", train.size(), validation.size(),
-               images.test.labels.size(0), images.directory);
+    fmt::print("{} images to train on, {} to validate, {} to test, from {}\n", train.size(),
+               validation.size(), images.test.labels.size(0), images.directory);
     std::fflush(stdout);
   }
 
   catch_interrupt();
   mnist::Progress progress(options.quiet, options.epochs);
   const mnist::Training training = mnist::train(
-      model, train, validation, options, nn::derive_seed(&generator), progress, [] { return interrupted != 0; },
+      model, train, validation, options, nn::derive_seed(&generator), progress,
+      [] { return interrupted != 0; },
       [&](const mnist::EpochResult& epoch) { json.line(mnist::to_json(epoch)); });
   if (interrupted) fmt::print(stderr, "mnist: interrupted; testing what was learned so far\n");
 

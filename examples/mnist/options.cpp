@@ -1,5 +1,6 @@
-// Depends on options.hpp, Boost.Program_options, fmt. Program_options guesses prefixes and takes `nan` and `-1` for
-// numbers; here it only splits the command line, guessing off, and the values are read by the functions below.
+// Depends on options.hpp, Boost.Program_options, fmt. Program_options guesses prefixes and takes `nan` and
+// `-1` for numbers; here it only splits the command line, guessing off, and the values are read by the
+// functions below.
 #include "options.hpp"
 
 #include <algorithm>
@@ -8,8 +9,8 @@
 #include <limits>
 #include <sstream>
 
-#include <boost/program_options.hpp>
 #include <fmt/format.h>
+#include <boost/program_options.hpp>
 
 namespace mnist {
 namespace {
@@ -23,11 +24,13 @@ po::options_description description() {
       "batch-size", text("N"), "images per step (128)")("lr", text("X"), "Adam's learning rate (0.001)")(
       "seed", text("N"), "of weights, order and dropout (0)")(
       "threads", text("N"), "1 to 256; the result does not depend on it (all cores)")(
-      "data-dir", text("DIR"), "the four IDX files, plain or .gz (else $THALWEG_DATA or $THALWEG_DATA/mnist)")(
+      "data-dir", text("DIR"),
+      "the four IDX files, plain or .gz (else $THALWEG_DATA or $THALWEG_DATA/mnist)")(
       "limit", text("N"), "use the first N training images only, 10 or more (all)")(
       "json", text("FILE"), "write a JSON object a line: each epoch, then the result")(
       "save", text("FILE"), "write the trained parameters as safetensors")(
-      "load", text("FILE"), "start from the parameters in FILE")("quiet", "print the result only")("help", "print this");
+      "load", text("FILE"), "start from the parameters in FILE")("quiet", "print the result only")(
+      "help", "print this");
   return d;
 }
 
@@ -147,9 +150,11 @@ Options parse_options(int argc, const char* const* argv) {
 std::string help_text() {
   std::ostringstream out;
   out << "usage: mnist [OPTIONS]\n"
-         "Trains a network of 784-512-256-10 units (ReLU, dropout 0.2) on MNIST with Adam; the last tenth of the\n"
+         "Trains a network of 784-512-256-10 units (ReLU, dropout 0.2) on MNIST with Adam; the last tenth of "
+         "the\n"
          "training images is held out for validation. Ctrl-C ends the training and still tests.\n\n"
-      << description() << "\nExit status: 0, 1 after an error, 2 for a wrong command line, 130 after Ctrl-C.\n";
+      << description()
+      << "\nExit status: 0, 1 after an error, 2 for a wrong command line, 130 after Ctrl-C.\n";
   return out.str();
 }
 

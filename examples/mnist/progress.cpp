@@ -37,8 +37,9 @@ std::string bar_text(const ProgressStyle& style, std::int64_t epoch, std::int64_
   const std::size_t digits = std::to_string(epochs).size();
   const double part = steps > 0 ? static_cast<double>(step) / static_cast<double>(steps) : 1;
   const std::string head = fmt::format("epoch {:>{}}/{}  [", epoch, digits, epochs);
-  const std::string tail = fmt::format("] {:3.0f}%  loss {:.4f}  accuracy {:.4f}  {} left", std::floor(100 * part),
-                                       score.loss, score.accuracy, clock_text(seconds_left));
+  const std::string tail =
+      fmt::format("] {:3.0f}%  loss {:.4f}  accuracy {:.4f}  {} left", std::floor(100 * part), score.loss,
+                  score.accuracy, clock_text(seconds_left));
   // one column stays free: a full last column makes some terminals wrap
   const int room = style.width - 1 - static_cast<int>(head.size() + tail.size());
   const int cells = std::clamp(room, 3, 40);
@@ -78,9 +79,10 @@ void Progress::update(std::int64_t step, const Score& so_far) {
 void Progress::end(const EpochResult& r) {
   clear();
   if (quiet_) return;
-  fmt::print(stderr, "epoch {:>{}}/{}  loss {:.4f}  accuracy {:.4f}  val_loss {:.4f}  {}  {:.1f} s\n", r.epoch,
-             std::to_string(epochs_).size(), epochs_, r.train.loss, r.train.accuracy, r.validation.loss,
-             colored("1;32", fmt::format("val_accuracy {:.4f}", r.validation.accuracy)), r.seconds);
+  fmt::print(stderr, "epoch {:>{}}/{}  loss {:.4f}  accuracy {:.4f}  val_loss {:.4f}  {}  {:.1f} s\n",
+             r.epoch, std::to_string(epochs_).size(), epochs_, r.train.loss, r.train.accuracy,
+             r.validation.loss, colored("1;32", fmt::format("val_accuracy {:.4f}", r.validation.accuracy)),
+             r.seconds);
 }
 
 void Progress::clear() {

@@ -31,7 +31,8 @@ struct ProgressStyle {
 /// A bar if stderr is a terminal that can move its cursor, colours unless NO_COLOR is set to something.
 ProgressStyle detect_style();
 
-/// One line without colour, cut to `style.width`: "epoch  3/20  [====>   ]  41%  loss 0.0912  accuracy 0.9712  0:03 left".
+/// One line without colour, cut to `style.width`: "epoch  3/20  [====>   ]  41%  loss 0.0912  accuracy 0.9712
+/// 0:03 left".
 std::string bar_text(const ProgressStyle& style, std::int64_t epoch, std::int64_t epochs, std::int64_t step,
                      std::int64_t steps, const Score& score, double seconds_left);
 

@@ -32,12 +32,11 @@ class Meter {
 }  // namespace
 
 nn::Sequential make_model(Generator& g) {
-  return nn::Sequential(
-      nn::Linear({.in = 784, .out = 512, .activation = Activation::relu, .generator = &g}),
-      nn::Dropout({.p = 0.2, .generator = &g}),
-      nn::Linear({.in = 512, .out = 256, .activation = Activation::relu, .generator = &g}),
-      nn::Dropout({.p = 0.2, .generator = &g}),
-      nn::Linear({.in = 256, .out = 10, .generator = &g}));
+  return nn::Sequential(nn::Linear({.in = 784, .out = 512, .activation = Activation::relu, .generator = &g}),
+                        nn::Dropout({.p = 0.2, .generator = &g}),
+                        nn::Linear({.in = 512, .out = 256, .activation = Activation::relu, .generator = &g}),
+                        nn::Dropout({.p = 0.2, .generator = &g}),
+                        nn::Linear({.in = 256, .out = 10, .generator = &g}));
 }
 
 Score evaluate(nn::Sequential& model, const data::DatasetRef& images) {
@@ -56,7 +55,8 @@ Score evaluate(nn::Sequential& model, const data::DatasetRef& images) {
 Training train(nn::Sequential& model, const data::DatasetRef& images, const data::DatasetRef& validation,
                const Options& options, std::uint64_t order_seed, Progress& progress,
                const std::function<bool()>& stop, const std::function<void(const EpochResult&)>& report) {
-  const data::DataLoader loader(images, {.batch_size = options.batch_size, .shuffle = true, .seed = order_seed});
+  const data::DataLoader loader(images,
+                                {.batch_size = options.batch_size, .shuffle = true, .seed = order_seed});
   optim::Adam adam(nn::parameters(model), {.lr = options.lr});
   const Stopwatch total;
   Training done;

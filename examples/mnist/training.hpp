@@ -23,7 +23,8 @@ struct Training {
   double seconds = 0;       ///< training and validation
 };
 
-/// Adam on cross-entropy. Between two steps `stop()` is asked whether to end; `report` hears of each finished epoch.
+/// Adam on cross-entropy. Between two steps `stop()` is asked whether to end; `report` hears of each finished
+/// epoch.
 Training train(thalweg::nn::Sequential& model, const thalweg::data::DatasetRef& images,
                const thalweg::data::DatasetRef& validation, const Options& options, std::uint64_t order_seed,
                Progress& progress, const std::function<bool()>& stop,

@@ -1,5 +1,5 @@
-// The parts of the mnist program that can be wrong without a training run: command line, messages, progress, report.
-// Depends on the program's own sources (included, since a program cannot be linked) and doctest.
+// The parts of the mnist program that can be wrong without a training run: command line, messages, progress,
+// report. Depends on the program's own sources (included, since a program cannot be linked) and doctest.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -37,9 +37,9 @@ TEST_CASE("mnist: defaults and every flag") {
   CHECK(d.lr == 1e-3);
   CHECK(d.threads == 0);
   CHECK_FALSE(d.quiet);
-  const mnist::Options o =
-      parse({"--epochs", "3", "--batch-size=64", "--lr", "1e-2", "--seed=18446744073709551615", "--threads", "2",
-             "--data-dir", "a b", "--limit=1000", "--json", "x.json", "--save", "m", "--load", "n", "--quiet"});
+  const mnist::Options o = parse(
+      {"--epochs", "3", "--batch-size=64", "--lr", "1e-2", "--seed=18446744073709551615", "--threads", "2",
+       "--data-dir", "a b", "--limit=1000", "--json", "x.json", "--save", "m", "--load", "n", "--quiet"});
   CHECK(o.epochs == 3);
   CHECK(o.batch_size == 64);
   CHECK(o.lr == 1e-2);
@@ -61,9 +61,11 @@ TEST_CASE("mnist: a bad value names its flag") {
       CAPTURE(flag);
       CAPTURE(bad);
       CHECK(complaint({flag, bad}).starts_with(flag));
-      CHECK(complaint({(std::string(flag) + "=" + bad).c_str()}).find(std::string(flag)) != std::string::npos);
+      CHECK(complaint({(std::string(flag) + "=" + bad).c_str()}).find(std::string(flag)) !=
+            std::string::npos);
     }
-  CHECK(complaint({"--epochs", "99999999999999999999"}).starts_with("--epochs: '99999999999999999999' is not"));
+  CHECK(
+      complaint({"--epochs", "99999999999999999999"}).starts_with("--epochs: '99999999999999999999' is not"));
   CHECK(complaint({"--seed", "-1"}).starts_with("--seed"));
   CHECK(complaint({"--threads", "257"}) == "--threads: '257' is not a whole number from 1 to 256");
   CHECK(complaint({"--lr", "nan"}) == "--lr: 'nan' is not a number above 0");
@@ -94,7 +96,8 @@ TEST_CASE("mnist: progress fits the terminal, whatever its width") {
   }
   CHECK(mnist::bar_text({.width = 80}, 3, 20, 50, 100, score, 65) ==
         "epoch  3/20  [=========>        ]  50%  loss 0.1235  accuracy 0.9877  1:05 left");
-  CHECK(mnist::bar_text({.width = 80}, 3, 20, 100, 100, score, 0).find("[==================] 100%") != std::string::npos);
+  CHECK(mnist::bar_text({.width = 80}, 3, 20, 100, 100, score, 0).find("[==================] 100%") !=
+        std::string::npos);
   CHECK(mnist::clock_text(3753) == "1:02:33");
   CHECK(mnist::clock_text(-1) == "-:--");
   CHECK(mnist::clock_text(std::nan("")) == "-:--");
@@ -102,11 +105,13 @@ TEST_CASE("mnist: progress fits the terminal, whatever its width") {
 
 TEST_CASE("mnist: the report is JSON, also when the loss is not a number") {
   mnist::EpochResult e{2, {0.5, 0.75}, {std::nan(""), 0.25}, 1.5};
-  CHECK(mnist::to_json(e) ==
-        R"({"event":"epoch","epoch":2,"loss":0.5,"accuracy":0.75,"val_loss":null,"val_accuracy":0.25,"seconds":1.500})");
+  CHECK(
+      mnist::to_json(e) ==
+      R"({"event":"epoch","epoch":2,"loss":0.5,"accuracy":0.75,"val_loss":null,"val_accuracy":0.25,"seconds":1.500})");
   mnist::Result r{{0.125, 0.5}, 3, 2.25, "00ff"};
-  CHECK(mnist::to_json(r) ==
-        R"({"event":"result","test_accuracy":0.5,"test_loss":0.125,"epochs":3,"train_seconds":2.250,"params_hash":"00ff"})");
+  CHECK(
+      mnist::to_json(r) ==
+      R"({"event":"result","test_accuracy":0.5,"test_loss":0.125,"epochs":3,"train_seconds":2.250,"params_hash":"00ff"})");
   using thalweg::from;
   const std::string hash = mnist::hash_of({from({1.f, 2.f}), from({3.f})});
   CHECK(hash.size() == 16);

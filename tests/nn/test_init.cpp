@@ -82,7 +82,8 @@ TEST_CASE("nn: a layer's defaults by name") {
 
 TEST_CASE("nn: the same seed gives the same layer, explicit or default, and two layers differ") {
   const auto same = [](const nn::Linear& a, const nn::Linear& b) {
-    return std::equal(a.weight.data<float>(), a.weight.data<float>() + a.weight.numel(), b.weight.data<float>());
+    return std::equal(a.weight.data<float>(), a.weight.data<float>() + a.weight.numel(),
+                      b.weight.data<float>());
   };
   Generator a(7), b(7);
   nn::Linear first({.in = 9, .out = 9, .generator = &a}), again({.in = 9, .out = 9, .generator = &b});

@@ -39,7 +39,8 @@ TEST_CASE("nn: Linear refuses impossible options") {
 }
 
 TEST_CASE("nn: an error in a layer names the user's line and the layer") {
-  nn::Sequential model(nn::Linear({.in = 4, .out = 3}), nn::Sequential(nn::Relu{}, nn::Linear({.in = 5, .out = 2})));
+  nn::Sequential model(nn::Linear({.in = 4, .out = 3}),
+                       nn::Sequential(nn::Relu{}, nn::Linear({.in = 5, .out = 2})));
   const Tensor x = ones({2, 4});
   bool thrown = false;
   int line = 0;
@@ -64,8 +65,10 @@ TEST_CASE("nn: Dropout drops p of the elements in training, keeps the mean, and 
   const Tensor y = drop(x);
   int zeros = 0;
   for (float v : y.span<float>()) {
-    if (v == 0) ++zeros;
-    else CHECK(v == doctest::Approx(1.25f));
+    if (v == 0)
+      ++zeros;
+    else
+      CHECK(v == doctest::Approx(1.25f));
   }
   CHECK(zeros == doctest::Approx(20'000).epsilon(0.04));  // six standard deviations are 760
   nn::eval(drop);
@@ -87,7 +90,8 @@ TEST_CASE("nn: two dropout layers from one generator differ; the same seed repea
 TEST_CASE("nn: activations and Flatten") {
   const Tensor x = from({-2.0, -0.5, 0.0, 1.5}, {2, 2});
   const auto same = [&](const Tensor& y, auto f) {
-    for (int i = 0; i < 4; ++i) CHECK(y.data<double>()[i] == doctest::Approx(f(x.data<double>()[i])).epsilon(1e-12));
+    for (int i = 0; i < 4; ++i)
+      CHECK(y.data<double>()[i] == doctest::Approx(f(x.data<double>()[i])).epsilon(1e-12));
   };
   same(nn::Relu{}(x), [](double v) { return v > 0 ? v : 0; });
   same(nn::LeakyRelu{.slope = 0.2}(x), [](double v) { return v > 0 ? v : 0.2 * v; });

@@ -60,13 +60,13 @@ struct Net {
 
 TEST_CASE("nn: names come from visit, in its order, tied tensors once") {
   Net net;  // both blocks are copies of one Linear, so they share its weight
-  CHECK(names(nn::named_parameters(net)) ==
-        std::vector<std::string>{"first.weight", "first.bias", "blocks.0.weight", "norm.scale", "head.0.weight",
-                                 "head.0.bias"});
+  CHECK(names(nn::named_parameters(net)) == std::vector<std::string>{"first.weight", "first.bias",
+                                                                     "blocks.0.weight", "norm.scale",
+                                                                     "head.0.weight", "head.0.bias"});
   CHECK(names(nn::named_buffers(net)) == std::vector<std::string>{"norm.mean"});
   CHECK(names(nn::state_dict(net)) ==
-        std::vector<std::string>{"first.weight", "first.bias", "blocks.0.weight", "blocks.1.weight", "norm.scale",
-                                 "norm.mean", "head.0.weight", "head.0.bias"});
+        std::vector<std::string>{"first.weight", "first.bias", "blocks.0.weight", "blocks.1.weight",
+                                 "norm.scale", "norm.mean", "head.0.weight", "head.0.bias"});
   CHECK(nn::count(net) == 12 + 9 + 3 + 8);
   CHECK(nn::parameters(net).size() == 6);
   const nn::NamedGenerators generators = nn::named_generators(net);
@@ -145,7 +145,8 @@ TEST_CASE("nn: describe prints a tree") {
   nn::Sequential model(nn::Linear({.in = 4, .out = 3, .activation = Activation::relu}), nn::Dropout(0.25),
                        nn::Sequential(nn::Flatten{}, nn::Tanh{}), [](Arg x) { return relu(x); });
   CHECK(nn::describe(model) ==
-        "Sequential\n  0: Linear(4 -> 3, relu)\n  1: Dropout(0.25)\n  2: Sequential\n    0: Flatten\n    1: Tanh\n"
+        "Sequential\n  0: Linear(4 -> 3, relu)\n  1: Dropout(0.25)\n  2: Sequential\n    0: Flatten\n    1: "
+        "Tanh\n"
         "  3: lambda\n");
   CHECK(nn::describe(Net()).starts_with("Net\n  first: Linear(3 -> 3)\n  0: Linear(3 -> 3, no bias)"));
 }

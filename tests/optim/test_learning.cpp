@@ -21,7 +21,8 @@ namespace {
 
 nn::Sequential make_net(Generator& g) {
   return nn::Sequential(nn::Linear({.in = 2, .out = 64, .activation = Activation::relu, .generator = &g}),
-                        nn::Dropout({.p = 0.1, .generator = &g}), nn::Linear({.in = 64, .out = 2, .generator = &g}));
+                        nn::Dropout({.p = 0.1, .generator = &g}),
+                        nn::Linear({.in = 64, .out = 2, .generator = &g}));
 }
 
 struct Points {
@@ -59,7 +60,8 @@ bool same_bits(const nn::NamedTensors& a, const nn::NamedTensors& b) {
   if (a.size() != b.size()) return false;
   for (std::size_t i = 0; i < a.size(); ++i) {
     const auto x = std::as_bytes(a[i].second.span<float>()), y = std::as_bytes(b[i].second.span<float>());
-    if (a[i].first != b[i].first || x.size() != y.size() || std::memcmp(x.data(), y.data(), x.size()) != 0) return false;
+    if (a[i].first != b[i].first || x.size() != y.size() || std::memcmp(x.data(), y.data(), x.size()) != 0)
+      return false;
   }
   return true;
 }
@@ -96,13 +98,15 @@ TEST_CASE("optim: gradient accumulation over two halves equals the whole") {
   const Tensor whole = layer.weight.grad();
   nn::zero_grad(layer);
   for (int half : {0, 1})
-    (0.5 * mse_loss(layer(slice(x, 0, 4 * half, 4 * half + 4)), slice(y, 0, 4 * half, 4 * half + 4))).backward();
+    (0.5 * mse_loss(layer(slice(x, 0, 4 * half, 4 * half + 4)), slice(y, 0, 4 * half, 4 * half + 4)))
+        .backward();
   for (int i = 0; i < 4; ++i)
     CHECK(layer.weight.grad().data<double>()[i] == doctest::Approx(whole.data<double>()[i]).epsilon(1e-12));
 }
 
 TEST_CASE("optim: a trained model outlives its process") {
-  const auto path = std::filesystem::temp_directory_path() / ("thalweg-model-" + std::to_string(getpid()) + ".safetensors");
+  const auto path =
+      std::filesystem::temp_directory_path() / ("thalweg-model-" + std::to_string(getpid()) + ".safetensors");
   nn::Sequential net = trained(5);
   io::save(path.string(), nn::state_dict(net));
   Generator g(99);

@@ -1,5 +1,5 @@
-// The optimizers against three-step traces worked out in double precision from the published formulas, and their errors.
-// Depends on optim, nn and doctest.
+// The optimizers against three-step traces worked out in double precision from the published formulas, and
+// their errors. Depends on optim, nn and doctest.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -32,7 +32,8 @@ void check_trace(const char* what, const Options& options, const std::vector<dou
     CHECK_FALSE(p.grad().defined());
     for (int i = 0; i < 2; ++i) {
       CAPTURE(step);
-      CHECK(p.data<double>()[i] == doctest::Approx(want[static_cast<std::size_t>(2 * step + i)]).epsilon(1e-14));
+      CHECK(p.data<double>()[i] ==
+            doctest::Approx(want[static_cast<std::size_t>(2 * step + i)]).epsilon(1e-14));
     }
   }
 }
@@ -51,8 +52,9 @@ TEST_CASE("optim: Sgd by PyTorch's rule") {
   o.nesterov = false;
   o.dampening = 0.5;
   o.weight_decay = 0.01;
-  check_trace<Sgd>("dampening and weight decay: the first step is not damped", o,
-                   {0.949, -1.973, 0.97762549999999993, -1.9852135000000002, 0.99664963724999989, -2.0952130432500002});
+  check_trace<Sgd>(
+      "dampening and weight decay: the first step is not damped", o,
+      {0.949, -1.973, 0.97762549999999993, -1.9852135000000002, 0.99664963724999989, -2.0952130432500002});
   o = optim::SgdOptions::pytorch(0.1);
   o.maximize = true;
   check_trace<Sgd>("maximize", o, {1.05, -2.025, 0.9, -1.95, 0.9125, -1.75});
@@ -63,9 +65,10 @@ TEST_CASE("optim: Sgd by Keras' rule") {
   check_trace<Sgd>("plain", optim::SgdOptions{.lr = 0.1}, {0.95, -1.975, 1.1, -2.05, 1.0875, -2.25});
   check_trace<Sgd>("momentum", optim::SgdOptions{.lr = 0.1, .momentum = 0.9},
                    {0.95, -1.975, 1.055, -2.0275, 1.137, -2.27475});
-  check_trace<Sgd>("nesterov and weight decay",
-                   optim::SgdOptions{.lr = 0.1, .momentum = 0.9, .weight_decay = 0.01, .nesterov = true},
-                   {0.9031, -1.9487, 1.1450741099999999, -2.0656274699999999, 1.2027379581909998, -2.4811913308069999});
+  check_trace<Sgd>(
+      "nesterov and weight decay",
+      optim::SgdOptions{.lr = 0.1, .momentum = 0.9, .weight_decay = 0.01, .nesterov = true},
+      {0.9031, -1.9487, 1.1450741099999999, -2.0656274699999999, 1.2027379581909998, -2.4811913308069999});
 }
 
 TEST_CASE("optim: the two rules of Sgd differ when the learning rate changes") {
@@ -110,8 +113,8 @@ TEST_CASE("optim: Adam by both rules") {
 
 TEST_CASE("optim: AdamW decays the parameter, not the gradient") {
   check_trace<optim::AdamW>("keras", optim::AdamW::keras(),
-                            {0.99899600632451535, -1.9989920126489507, 0.99948619918535997, -1.9994782045373469,
-                             0.99981264813495907, -2.0002046971943903});
+                            {0.99899600632451535, -1.9989920126489507, 0.99948619918535997,
+                             -1.9994782045373469, 0.99981264813495907, -2.0002046971943903});
   check_trace<optim::AdamW>("pytorch", optim::AdamW::pytorch(),
                             {0.99899000002000005, -1.99898000004, 0.99947419994887765, -1.9994542000644582,
                              0.99979465275686374, -2.0001686971665027});
