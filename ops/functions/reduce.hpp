@@ -1,5 +1,6 @@
 // Reductions over dimensions. `Over{.dims = {..}, .keepdim = true}`; no dims: all. Running sums and products.
-// Depends on tensor. Invariant: every function throws IndexError for a dim out of range, ValueError for one named twice.
+// Depends on tensor. Invariant: every function throws IndexError for a dim out of range, ValueError for one
+// named twice.
 #pragma once
 
 #include <thalweg/autograd/tensor/tensor.hpp>
@@ -21,7 +22,8 @@ struct ValueIndex {
   Tensor values;
   Tensor indices;  ///< i64
 };
-/// Largest element along `dim` and where it is: the first NaN, else the first of equals, which gets the whole gradient.
+/// Largest element along `dim` and where it is: the first NaN, else the first of equals, which gets the whole
+/// gradient.
 ValueIndex max_with_index(Arg x, int dim, bool keepdim = false);
 ValueIndex min_with_index(Arg x, int dim, bool keepdim = false);
 /// Position of the largest element (row-major) as i64: the first NaN, else the first of equals. No gradient.
@@ -46,7 +48,8 @@ struct NormOptions {
   Dims dims{};
   bool keepdim = false;
 };
-/// (sum |x|^p)^(1/p); for infinity max |x|; gradient 0 where it is 0. Throws ValueError (p below 1 or NaN), DTypeError.
+/// (sum |x|^p)^(1/p); for infinity max |x|; gradient 0 where it is 0. Throws ValueError (p below 1 or NaN),
+/// DTypeError.
 Tensor norm(Arg x, NormOptions options = {});
 
 /// y_i = x_0 + .. + x_i along `dim` (from the end with `reverse`); integers give i64.
@@ -59,8 +62,8 @@ struct RecurrenceOptions {
   bool reverse = false;  ///< run from the last element to the first
   bool lagged = false;   ///< multiply with the coefficient beside the earlier y instead of one's own
 };
-/// y_i = b_i + a_i y_(i-1) along `dim`, y_0 = b_0: a first-order linear filter. Equal shapes, f32 or f64. Throws
-/// ShapeError, DTypeError.
+/// y_i = b_i + a_i y_(i-1) along `dim`, y_0 = b_0: a first-order linear filter. Equal shapes, f32 or f64.
+/// Throws ShapeError, DTypeError.
 Tensor recurrence(Arg a, Arg b, RecurrenceOptions options = {});
 
 }  // namespace thalweg

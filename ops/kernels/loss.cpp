@@ -1,5 +1,5 @@
-// Loops of the class losses, over [outer, classes, inner] laid out densely. Depends on softmax, copy, par, memory.
-// Invariant: everything is allocated before anything is written.
+// Loops of the class losses, over [outer, classes, inner] laid out densely. Depends on softmax, copy, par,
+// memory. Invariant: everything is allocated before anything is written.
 #include <thalweg/ops/kernels/loss.hpp>
 
 #include <algorithm>
@@ -21,12 +21,15 @@ constexpr std::int64_t sum_block = 256;
 struct Slabs {
   std::int64_t outer = 1, classes = 1, inner = 1;
   Slabs(const Dims& shape, int dim) noexcept : classes(shape[dim]) {
-    for (int d = 0; d < shape.size(); ++d) (d < dim ? outer : d > dim ? inner : classes) *= d == dim ? 1 : shape[d];
+    for (int d = 0; d < shape.size(); ++d)
+      (d < dim ? outer : d > dim ? inner : classes) *= d == dim ? 1 : shape[d];
   }
   std::int64_t rows() const noexcept { return outer * inner; }
   /// Offset of row r's first class.
   std::int64_t start(std::int64_t r) const noexcept { return r / inner * classes * inner + r % inner; }
-  std::int64_t grain() const noexcept { return std::max<std::int64_t>(1, work_per_chunk / std::max<std::int64_t>(1, classes)); }
+  std::int64_t grain() const noexcept {
+    return std::max<std::int64_t>(1, work_per_chunk / std::max<std::int64_t>(1, classes));
+  }
 };
 
 /// The elements of a view as a dense array of T: where they lie if they lie so, else a copy.
@@ -61,8 +64,10 @@ class LogProbabilities {
     }
     own_.emplace(static_cast<std::size_t>(numel(x)));
     const View dst{own_->data(), x.dtype, x.shape, contiguous_strides(x.shape)};
-    if (logged) kernels::copy(x, dst);
-    else log_softmax(x, dst, dim);
+    if (logged)
+      kernels::copy(x, dst);
+    else
+      log_softmax(x, dst, dim);
     data_ = own_->data();
   }
   const T* data() const noexcept { return data_; }
@@ -82,21 +87,26 @@ double sum_rows(const double* x, std::int64_t n) noexcept {
   return total;
 }
 
-std::int64_t counted_rows(const Dense<std::int64_t>& target, std::int64_t rows, std::int64_t ignore) noexcept {
+std::int64_t counted_rows(const Dense<std::int64_t>& target, std::int64_t rows,
+                          std::int64_t ignore) noexcept {
   std::int64_t n = 0;
   for (std::int64_t r = 0; r < rows; ++r) n += target[r] != ignore;
   return n;
 }
 
 template <class T>
-void store(const double* losses, std::int64_t rows, std::int64_t counted, LossReduction reduction, T* dst) noexcept {
+void store(const double* losses, std::int64_t rows, std::int64_t counted, LossReduction reduction,
+           T* dst) noexcept {
   if (reduction == LossReduction::none) {
     for (std::int64_t r = 0; r < rows; ++r) dst[r] = static_cast<T>(losses[r]);
     return;
   }
   const double total = sum_rows(losses, rows);
-  if (reduction == LossReduction::sum) *dst = static_cast<T>(total);
-  else *dst = counted > 0 ? static_cast<T>(total / static_cast<double>(counted)) : std::numeric_limits<T>::quiet_NaN();
+  if (reduction == LossReduction::sum)
+    *dst = static_cast<T>(total);
+  else
+    *dst = counted > 0 ? static_cast<T>(total / static_cast<double>(counted))
+                       : std::numeric_limits<T>::quiet_NaN();
 }
 
 /// What each row's gradient is multiplied with.
@@ -118,7 +128,8 @@ class RowFactors {
 };
 
 template <class T>
-void class_loss_of(const ConstView& x, const ConstView& target, const View& dst, const ClassLoss& loss, bool logged) {
+void class_loss_of(const ConstView& x, const ConstView& target, const View& dst, const ClassLoss& loss,
+                   bool logged) {
   const Slabs s(x.shape, loss.dim);
   const Dense<std::int64_t> t(target);
   const mem::Scratch<double> losses(static_cast<std::size_t>(s.rows()));
@@ -148,8 +159,10 @@ void class_loss_backward_of(const ConstView& g, const ConstView& x, const ConstV
   const Dense<std::int64_t> t(target);
   const RowFactors<T> k(g, counted_rows(t, s.rows(), loss.ignore), loss.reduction);
   T* out = dst.as<T>();
-  if (logged) fill(dst, 0);
-  else softmax(x, dst, loss.dim);
+  if (logged)
+    fill(dst, 0);
+  else
+    softmax(x, dst, loss.dim);
   const T even = static_cast<T>(loss.smoothing / static_cast<double>(std::max<std::int64_t>(1, s.classes)));
   const T main = static_cast<T>(1 - loss.smoothing);
   par::chunks(s.rows(), s.grain(), [&](std::int64_t begin, std::int64_t end) {
@@ -224,7 +237,8 @@ void soft_loss_backward_of(const ConstView& g, const ConstView& x, const ConstVi
 
 }  // namespace
 
-std::int64_t first_bad_class(const ConstView& target, std::int64_t classes, std::int64_t ignore, std::int64_t& value) {
+std::int64_t first_bad_class(const ConstView& target, std::int64_t classes, std::int64_t ignore,
+                             std::int64_t& value) {
   const Dense<std::int64_t> t(target);
   for (std::int64_t r = 0; r < numel(target); ++r)
     if ((t[r] < 0 || t[r] >= classes) && t[r] != ignore) {
@@ -234,26 +248,35 @@ std::int64_t first_bad_class(const ConstView& target, std::int64_t classes, std:
   return -1;
 }
 
-void class_loss(const ConstView& x, const ConstView& target, const View& dst, const ClassLoss& loss, bool logged) {
-  if (dst.dtype == DType::f32) class_loss_of<float>(x, target, dst, loss, logged);
-  else class_loss_of<double>(x, target, dst, loss, logged);
+void class_loss(const ConstView& x, const ConstView& target, const View& dst, const ClassLoss& loss,
+                bool logged) {
+  if (dst.dtype == DType::f32)
+    class_loss_of<float>(x, target, dst, loss, logged);
+  else
+    class_loss_of<double>(x, target, dst, loss, logged);
 }
 
 void class_loss_backward(const ConstView& g, const ConstView& x, const ConstView& target, const View& dst,
                          const ClassLoss& loss, bool logged) {
-  if (dst.dtype == DType::f32) class_loss_backward_of<float>(g, x, target, dst, loss, logged);
-  else class_loss_backward_of<double>(g, x, target, dst, loss, logged);
+  if (dst.dtype == DType::f32)
+    class_loss_backward_of<float>(g, x, target, dst, loss, logged);
+  else
+    class_loss_backward_of<double>(g, x, target, dst, loss, logged);
 }
 
 void soft_loss(const ConstView& x, const ConstView& target, const View& dst, const ClassLoss& loss) {
-  if (dst.dtype == DType::f32) soft_loss_of<float>(x, target, dst, loss);
-  else soft_loss_of<double>(x, target, dst, loss);
+  if (dst.dtype == DType::f32)
+    soft_loss_of<float>(x, target, dst, loss);
+  else
+    soft_loss_of<double>(x, target, dst, loss);
 }
 
 void soft_loss_backward(const ConstView& g, const ConstView& x, const ConstView& target, const View& dst,
                         const ClassLoss& loss) {
-  if (dst.dtype == DType::f32) soft_loss_backward_of<float>(g, x, target, dst, loss);
-  else soft_loss_backward_of<double>(g, x, target, dst, loss);
+  if (dst.dtype == DType::f32)
+    soft_loss_backward_of<float>(g, x, target, dst, loss);
+  else
+    soft_loss_backward_of<double>(g, x, target, dst, loss);
 }
 
 }  // namespace thalweg::kernels

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::int64_t block = 256;
 constexpr std::int64_t segment = 1 << 16;  // elements folded by one thread at a time
+constexpr std::int64_t tile = 16;  // results that take turns, block by block: columns share cache lines
 
 /// Some dimensions of a tensor, walked row-major.
 struct Walk {
@@ -52,29 +53,38 @@ template <class T, class Fold>
 void fold_over(const ConstView& src, const View& dst, const Dims& axes, const Fold& fold) {
   using State = typename Fold::State;
   Walk kept, reduced;
-  for (int d = 0; d < src.shape.size(); ++d) (axes.contains(d) ? reduced : kept).add(src.shape[d], src.strides[d]);
+  for (int d = 0; d < src.shape.size(); ++d)
+    (axes.contains(d) ? reduced : kept).add(src.shape[d], src.strides[d]);
   const std::int64_t segments = std::max<std::int64_t>(1, (reduced.total + segment - 1) / segment);
   const std::int64_t length = std::clamp<std::int64_t>(reduced.total, 1, segment);
+  const std::int64_t tiles = (kept.total + tile - 1) / tile;
   const mem::Scratch<State> states(static_cast<std::size_t>(kept.total * segments));
   const T* from = src.as<T>();
-  par::chunks(kept.total * segments, std::max<std::int64_t>(1, segment / length), [&](std::int64_t begin, std::int64_t end) {
+  const std::int64_t grain = std::max<std::int64_t>(1, segment / (length * std::min(tile, kept.total + 1)));
+  par::chunks(tiles * segments, grain, [&](std::int64_t begin, std::int64_t end) {
     double x[block];
     for (std::int64_t i = begin; i < end; ++i) {
-      const T* base = from + kept.offset(i / segments);
       const std::int64_t first = i % segments * segment, last = std::min(reduced.total, first + segment);
-      State s{};
+      const std::int64_t k = i / segments * tile, width = std::min(tile, kept.total - k);
+      State s[tile] = {};
+      const T* base[tile];
+      for (std::int64_t c = 0; c < width; ++c) base[c] = from + kept.offset(k + c);
       for (std::int64_t at = first; at < last; at += block) {
         const std::int64_t n = std::min(block, last - at);
-        reduced.read(base, at, n, x);
-        s = fold.join(s, fold.of(x, n));
+        for (std::int64_t c = 0; c < width; ++c) {
+          reduced.read(base[c], at, n, x);
+          s[c] = fold.join(s[c], fold.of(x, n));
+        }
       }
-      states[static_cast<std::size_t>(i)] = s;
+      for (std::int64_t c = 0; c < width; ++c)
+        states[static_cast<std::size_t>((k + c) * segments + i % segments)] = s[c];
     }
   });
   T* to = dst.as<T>();
   for (std::int64_t k = 0; k < kept.total; ++k) {
     State s{};
-    for (std::int64_t i = 0; i < segments; ++i) s = fold.join(s, states[static_cast<std::size_t>(k * segments + i)]);
+    for (std::int64_t i = 0; i < segments; ++i)
+      s = fold.join(s, states[static_cast<std::size_t>(k * segments + i)]);
     to[k] = static_cast<T>(fold.finish(s));
   }
 }
@@ -137,7 +147,8 @@ struct NormFold {
 };
 
 template <class T>
-void recurrence_of(const ConstView& a, const ConstView& b, const View& y, int dim, bool reverse, bool lagged) {
+void recurrence_of(const ConstView& a, const ConstView& b, const View& y, int dim, bool reverse,
+                   bool lagged) {
   Walk of_a, of_b, of_y;
   for (int d = 0; d < y.shape.size(); ++d) {
     if (d == dim) continue;
@@ -147,42 +158,57 @@ void recurrence_of(const ConstView& a, const ConstView& b, const View& y, int di
   }
   const std::int64_t n = y.shape[dim];
   if (n == 0) return;
-  par::chunks(of_y.total, std::max<std::int64_t>(1, segment / n), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t line = begin; line < end; ++line) {
-      const T* pa = a.as<T>() + of_a.offset(line);
-      const T* pb = b.as<T>() + of_b.offset(line);
-      T* py = y.as<T>() + of_y.offset(line);
-      double state = 0;
-      for (std::int64_t j = 0; j < n; ++j) {
-        const std::int64_t i = reverse ? n - 1 - j : j, from = lagged ? (reverse ? i + 1 : i - 1) : i;
-        const double carried = j == 0 ? 0 : static_cast<double>(pa[from * a.strides[dim]]) * state;
-        state = static_cast<double>(pb[i * b.strides[dim]]) + carried;
-        py[i * y.strides[dim]] = static_cast<T>(state);
-      }
-    }
-  });
+  const std::int64_t sa = a.strides[dim], sb = b.strides[dim], sy = y.strides[dim];
+  const std::int64_t tiles = (of_y.total + tile - 1) / tile;
+  par::chunks(
+      tiles, std::max<std::int64_t>(1, segment / (n * tile)), [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t t = begin * tile; t < std::min(of_y.total, end * tile); t += tile) {
+          double state[tile] = {};
+          const std::int64_t width = std::min(tile, of_y.total - t);
+          for (std::int64_t j0 = 0; j0 < n; j0 += block / 2)
+            for (std::int64_t l = 0; l < width; ++l) {
+              const T* pa = a.as<T>() + of_a.offset(t + l);
+              const T* pb = b.as<T>() + of_b.offset(t + l);
+              T* py = y.as<T>() + of_y.offset(t + l);
+              for (std::int64_t j = j0; j < std::min(n, j0 + block / 2); ++j) {
+                const std::int64_t i = reverse ? n - 1 - j : j, from = lagged ? (reverse ? i + 1 : i - 1) : i;
+                const double carried = j == 0 ? 0 : static_cast<double>(pa[from * sa]) * state[l];
+                state[l] = static_cast<double>(pb[i * sb]) + carried;
+                py[i * sy] = static_cast<T>(state[l]);
+              }
+            }
+        }
+      });
 }
 
 }  // namespace
 
 void variance(const ConstView& src, const View& dst, const Dims& axes, double divisor) {
-  if (src.dtype == DType::f32) fold_over<float>(src, dst, axes, VarianceFold{divisor, false});
-  else fold_over<double>(src, dst, axes, VarianceFold{divisor, false});
+  if (src.dtype == DType::f32)
+    fold_over<float>(src, dst, axes, VarianceFold{divisor, false});
+  else
+    fold_over<double>(src, dst, axes, VarianceFold{divisor, false});
 }
 
 void standard_deviation(const ConstView& src, const View& dst, const Dims& axes, double divisor) {
-  if (src.dtype == DType::f32) fold_over<float>(src, dst, axes, VarianceFold{divisor, true});
-  else fold_over<double>(src, dst, axes, VarianceFold{divisor, true});
+  if (src.dtype == DType::f32)
+    fold_over<float>(src, dst, axes, VarianceFold{divisor, true});
+  else
+    fold_over<double>(src, dst, axes, VarianceFold{divisor, true});
 }
 
 void power_norm(const ConstView& src, const View& dst, const Dims& axes, double p) {
-  if (src.dtype == DType::f32) fold_over<float>(src, dst, axes, NormFold{p});
-  else fold_over<double>(src, dst, axes, NormFold{p});
+  if (src.dtype == DType::f32)
+    fold_over<float>(src, dst, axes, NormFold{p});
+  else
+    fold_over<double>(src, dst, axes, NormFold{p});
 }
 
 void recurrence(const ConstView& a, const ConstView& b, const View& y, int dim, bool reverse, bool lagged) {
-  if (y.dtype == DType::f32) recurrence_of<float>(a, b, y, dim, reverse, lagged);
-  else recurrence_of<double>(a, b, y, dim, reverse, lagged);
+  if (y.dtype == DType::f32)
+    recurrence_of<float>(a, b, y, dim, reverse, lagged);
+  else
+    recurrence_of<double>(a, b, y, dim, reverse, lagged);
 }
 
 }  // namespace thalweg::kernels

@@ -1,5 +1,6 @@
-// Linear layers: inference, one gemm with its epilogue, derivatives, reference, samples. Depends on functions.hpp,
-// kernels/gemm, kernels/copy, fmt. Invariant: leading dims of x are a batch that shares one weight.
+// Linear layers: inference, one gemm with its epilogue, derivatives, reference, samples. Depends on
+// functions.hpp, kernels/gemm, kernels/copy, fmt. Invariant: leading dims of x are a batch that shares one
+// weight.
 #include <thalweg/ops/structured/linear.hpp>
 
 #include <cmath>
@@ -32,7 +33,8 @@ void infer_linear(const Ins& in, Outs& out) {
   for (int i = 0; i < (bias ? 3 : 2); ++i) {
     require_floating(in, i, names[i]);
     if (in[i].dtype != in[0].dtype)
-      in.fail<DTypeError>(names[i], describe(in[i]), name(in[0].dtype), "operands of different dtypes; use to()");
+      in.fail<DTypeError>(names[i], describe(in[i]), name(in[0].dtype),
+                          "operands of different dtypes; use to()");
   }
   if (in[0].shape.empty()) in.fail<ShapeError>("x", describe(in[0]), "1 dimension or more", "no features");
   if (in[1].shape.size() != 2) in.fail<ShapeError>("w", describe(in[1]), "[out, in]", "not a matrix");
@@ -78,22 +80,30 @@ Tensor through_activation(Vjp& v, Activation act) {
   if (act == Activation::none) return v.g();
   const Tensor y = v.out();
   switch (act) {
-    case Activation::relu: return apply<ReluGradient>(v.g(), y);
-    case Activation::sigmoid: return v.g() * (y * (1 - y));
-    default: return v.g() * (1 - y * y);
+    case Activation::relu:
+      return where(y, v.g(), 0.0);  // relu's output is 0 exactly where its gradient is
+    case Activation::sigmoid:
+      return v.g() * (y * (1 - y));
+    default:
+      return v.g() * (1 - y * y);
   }
 }
 
 double activated(double x, Activation act) {
   switch (act) {
-    case Activation::relu: return x <= 0 ? 0 : x;
-    case Activation::sigmoid: return 1 / (1 + std::exp(-x));
-    case Activation::tanh: return std::tanh(x);
-    default: return x;
+    case Activation::relu:
+      return x <= 0 ? 0 : x;
+    case Activation::sigmoid:
+      return 1 / (1 + std::exp(-x));
+    case Activation::tanh:
+      return std::tanh(x);
+    default:
+      return x;
   }
 }
 
-/// Every output far from relu's kink, on both sides of it: positive features, weights of one sign for each output.
+/// Every output far from relu's kink, on both sides of it: positive features, weights of one sign for each
+/// output.
 void relu_samples(SampleList& s) {
   const auto weights = [&](std::int64_t outputs, std::int64_t features) {
     Tensor signs = empty({outputs, 1}, DType::f64);
@@ -116,10 +126,14 @@ void relu_samples(SampleList& s) {
 }  // namespace
 
 template <Activation Act>
-void LinearWith<Act>::infer(const Ins& in, const NoAttrs&, Outs& out) { infer_linear(in, out); }
+void LinearWith<Act>::infer(const Ins& in, const NoAttrs&, Outs& out) {
+  infer_linear(in, out);
+}
 
 template <Activation Act>
-void LinearWith<Act>::run(const Ins& in, const View* out, const NoAttrs&) { run_linear(in, out[0], Act); }
+void LinearWith<Act>::run(const Ins& in, const View* out, const NoAttrs&) {
+  run_linear(in, out[0], Act);
+}
 
 template <Activation Act>
 void LinearWith<Act>::vjp(Vjp& v, const NoAttrs&) {
@@ -164,7 +178,8 @@ template <Activation Act>
 void LinearWith<Act>::errors(ErrorList& e) {
   const Tensor x = zeros({3, 4}), w = zeros({2, 4});
   e.add<ShapeError>({zeros({3, 5}), w, Tensor()},
-                    std::string(row.name) + ": features differ (5 vs 4): given x f32[3,5] and w f32[2,4], wanted w [out, 5]",
+                    std::string(row.name) +
+                        ": features differ (5 vs 4): given x f32[3,5] and w f32[2,4], wanted w [out, 5]",
                     "ShapeError");
   e.add<ShapeError>({x, w, zeros({3})}, "b is f32[3], wanted [2]", "ShapeError");
   e.add<ShapeError>({zeros({}), w, Tensor()}, "no features", "ShapeError");
@@ -185,10 +200,14 @@ namespace thalweg {
 
 Tensor linear(Arg x, Arg w, const Tensor& b, Activation activation) {
   switch (activation) {
-    case Activation::relu: return apply<ops::LinearRelu>(x, w, b);
-    case Activation::sigmoid: return apply<ops::LinearSigmoid>(x, w, b);
-    case Activation::tanh: return apply<ops::LinearTanh>(x, w, b);
-    default: return apply<ops::Linear>(x, w, b);
+    case Activation::relu:
+      return apply<ops::LinearRelu>(x, w, b);
+    case Activation::sigmoid:
+      return apply<ops::LinearSigmoid>(x, w, b);
+    case Activation::tanh:
+      return apply<ops::LinearTanh>(x, w, b);
+    default:
+      return apply<ops::Linear>(x, w, b);
   }
 }
 

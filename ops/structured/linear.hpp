@@ -1,5 +1,4 @@
-// Fused linear layers as ops: y = act(x w' + b) in one node, and the gradient of relu from its output.
-// Depends on op.hpp, sample.hpp, kernels/gemm.hpp.
+// Fused linear layers as ops: y = act(x w' + b) in one node. Depends on op.hpp, sample.hpp, kernels/gemm.hpp.
 // Invariant: values and gradients have the bits of matmul, add and the activation done one by one.
 #pragma once
 
@@ -9,20 +8,12 @@
 
 namespace thalweg::ops {
 
-/// relu's gradient from its output, as ops/pointwise says it.
-struct ReluGradient {
-  static constexpr Row row{.name = "relu_gradient", .formula = "y = g where b > 0 or b is NaN, else 0", .kinks = {},
-                           .conditions = 2, .smooth = false, .ulp_f32 = 0, .ulp_f64 = 0};
-  template <class V> static V f(V g, V b) { return select(b <= 0, 0, g); }
-  template <class V> static V ga_b(V g, V b) { return select(b <= 0, 0, g); }
-  static double ref(double g, double b) { return b <= 0 ? 0 : g; }
-};
-
-/// Inputs x [.., in], w [out, in], b [out] or absent. One struct for each activation, since what must be saved differs.
+/// Inputs x [.., in], w [out, in], b [out] or absent. One struct for each activation, since what must be
+/// saved differs.
 template <kernels::Activation Act>
 struct LinearWith {
   static constexpr bool plain = Act == kernels::Activation::none;
-  static constexpr Row row{.name = plain ? "linear"
+  static constexpr Row row{.name = plain                                 ? "linear"
                                    : Act == kernels::Activation::relu    ? "linear_relu"
                                    : Act == kernels::Activation::sigmoid ? "linear_sigmoid"
                                                                          : "linear_tanh",
@@ -45,6 +36,6 @@ using LinearRelu = LinearWith<kernels::Activation::relu>;
 using LinearSigmoid = LinearWith<kernels::Activation::sigmoid>;
 using LinearTanh = LinearWith<kernels::Activation::tanh>;
 
-using LinearOps = List<Linear, LinearRelu, LinearSigmoid, LinearTanh, ReluGradient>;
+using LinearOps = List<Linear, LinearRelu, LinearSigmoid, LinearTanh>;
 
 }  // namespace thalweg::ops

@@ -1,5 +1,5 @@
-// nll_loss and its adjoint; the public functions of all losses and their description. Depends on functions.hpp,
-// kernels/loss, fmt. Invariant: a loss of two tensors of one shape never broadcasts.
+// nll_loss and its adjoint; the public functions of all losses and their description. Depends on
+// functions.hpp, kernels/loss, fmt. Invariant: a loss of two tensors of one shape never broadcasts.
 #include <thalweg/ops/structured/loss.hpp>
 
 #include <fmt/format.h>
@@ -64,14 +64,14 @@ std::vector<Tensor> NllLoss::reference(const std::vector<Tensor>& in, const Attr
   const RowReference r{in[0], in[1], widened(t)};
   Tensor each = zeros(in[1].shape(), DType::f64);
   for_each_index(in[1].shape(), [&](const Dims& row) {
-    if (!r.ignored(row)) set_value(each, row, -value_at(in[0], r.at(row, static_cast<std::int64_t>(value_at(in[1], row)))));
+    if (!r.ignored(row))
+      set_value(each, row, -value_at(in[0], r.at(row, static_cast<std::int64_t>(value_at(in[1], row)))));
   });
   return {r.reduced(each)};
 }
 
 void NllLoss::samples(SampleList& s) {
-  for (const Case& c : cases)
-    s.add({s.normal(c.x), class_cycle(c.x)}, c.t, c.note);
+  for (const Case& c : cases) s.add({s.normal(c.x), class_cycle(c.x)}, c.t, c.note);
 }
 
 void NllLoss::errors(ErrorList& e) {
@@ -89,7 +89,8 @@ void NllLoss::errors(ErrorList& e) {
 void NllLossBackward::infer(const Ins& in, const Attrs& t, Outs& out) {
   require_present(in, 0, "g");
   require_floating(in, 0, "g");
-  if (t.classes < 0) in.fail<ValueError>("classes", fmt::format("{}", t.classes), "0 or more", "negative number of classes");
+  if (t.classes < 0)
+    in.fail<ValueError>("classes", fmt::format("{}", t.classes), "0 or more", "negative number of classes");
   require_present(in, 1, "target");
   const Dims x = with_classes(in[1].shape, t.classes);
   check_indices(in, 1, x);
@@ -102,7 +103,8 @@ void NllLossBackward::check(const Ins& in, const Attrs& t) {
 }
 
 void NllLossBackward::run(const Ins& in, const View* out, const Attrs& t) {
-  kernels::class_loss_backward(in[0], {}, in[1], out[0], class_loss_of(out[0].shape, widened(t.options)), true);
+  kernels::class_loss_backward(in[0], {}, in[1], out[0], class_loss_of(out[0].shape, widened(t.options)),
+                               true);
 }
 
 void NllLossBackward::vjp(Vjp& v, const Attrs& t) {
@@ -133,8 +135,8 @@ void NllLossBackward::samples(SampleList& s) {
 void NllLossBackward::errors(ErrorList& e) {
   const Attrs t{.options = {.reduction = Reduction::sum}, .classes = 3};
   e.add<IndexError>({zeros({}), from<std::int64_t>({0, 3}, {2})}, t, "target at [1] is 3", "IndexError");
-  e.add<ShapeError>({zeros({2}), zeros({2}, DType::i64)}, t, "nll_loss_backward: gradient does not fit the loss: g is f32[2]",
-                    "ShapeError");
+  e.add<ShapeError>({zeros({2}), zeros({2}, DType::i64)}, t,
+                    "nll_loss_backward: gradient does not fit the loss: g is f32[2]", "ShapeError");
   e.add<DTypeError>({zeros({}), zeros({2})}, t, "target is f32[2], wanted i64 or i32", "DTypeError");
   e.add<ValueError>({zeros({}), zeros({2}, DType::i64)}, Attrs{.classes = -1}, "classes is -1", "ValueError");
   e.add<DTypeError>({zeros({}, DType::i64), zeros({2}, DType::i64)}, t, "g is i64[]", "DTypeError");
@@ -152,15 +154,27 @@ void check_pair(const char* op, const Arg& x, const Arg& target) {
   for (int i = 0; i < 2; ++i) {
     const char* arg = i == 0 ? "x" : "target";
     if (!both[i]->defined())
-      throw_error<ValueError>({.op = op, .arg = arg, .given = "undefined", .wanted = "a tensor",
-                               .what = "undefined tensor", .loc = loc});
+      throw_error<ValueError>({.op = op,
+                               .arg = arg,
+                               .given = "undefined",
+                               .wanted = "a tensor",
+                               .what = "undefined tensor",
+                               .loc = loc});
     if (!is_floating(both[i]->dtype()))
-      throw_error<DTypeError>({.op = op, .arg = arg, .given = both[i]->describe(), .wanted = "f32 or f64",
-                               .what = "not a floating tensor", .loc = loc});
+      throw_error<DTypeError>({.op = op,
+                               .arg = arg,
+                               .given = both[i]->describe(),
+                               .wanted = "f32 or f64",
+                               .what = "not a floating tensor",
+                               .loc = loc});
   }
   if (!(x.t.shape() == target.t.shape()))
-    throw_error<ShapeError>({.op = op, .arg = "target", .given = target.t.describe(), .wanted = to_string(x.t.shape()),
-                             .what = "shapes differ", .loc = loc});
+    throw_error<ShapeError>({.op = op,
+                             .arg = "target",
+                             .given = target.t.describe(),
+                             .wanted = to_string(x.t.shape()),
+                             .what = "shapes differ",
+                             .loc = loc});
 }
 
 Tensor reduce(const Tensor& each, Reduction reduction) {
@@ -179,7 +193,8 @@ Tensor pair_loss(const char* op, const Arg& x, const Arg& target, LossOptions op
 }  // namespace
 
 Tensor cross_entropy(Arg x, Arg target, CrossEntropyOptions options) {
-  if (target.t.defined() && is_floating(target.t.dtype())) return apply<ops::SoftCrossEntropy>(options, x, target);
+  if (target.t.defined() && is_floating(target.t.dtype()))
+    return apply<ops::SoftCrossEntropy>(options, x, target);
   return apply<ops::CrossEntropy>(options, x, target);
 }
 
@@ -187,13 +202,19 @@ Tensor cross_entropy_of_probabilities(Arg p, Arg target, CrossEntropyOptions opt
   constexpr double margin = 1e-7;
   const CallSite site(p.loc);
   if (!p.t.defined() || p.t.dim() == 0)
-    throw_error<ShapeError>({.op = "cross_entropy_of_probabilities", .arg = "p",
-                             .given = p.t.defined() ? p.t.describe() : "undefined", .wanted = "[C] or [N, C, ..]",
-                             .what = "no class dimension", .loc = thread_state.call_site});
+    throw_error<ShapeError>({.op = "cross_entropy_of_probabilities",
+                             .arg = "p",
+                             .given = p.t.defined() ? p.t.describe() : "undefined",
+                             .wanted = "[C] or [N, C, ..]",
+                             .what = "no class dimension",
+                             .loc = thread_state.call_site});
   if (options.label_smoothing != 0)
-    throw_error<ValueError>({.op = "cross_entropy_of_probabilities", .arg = "label_smoothing",
-                             .given = fmt::format("{}", options.label_smoothing), .wanted = "0",
-                             .what = "smooth the target instead", .loc = thread_state.call_site});
+    throw_error<ValueError>({.op = "cross_entropy_of_probabilities",
+                             .arg = "label_smoothing",
+                             .given = fmt::format("{}", options.label_smoothing),
+                             .wanted = "0",
+                             .what = "smooth the target instead",
+                             .loc = thread_state.call_site});
   const int dim = ops::class_dim(p.t.shape());
   const Tensor share = p.t / sum(p, {.dims = {dim}, .keepdim = true});
   const Tensor logs = log(clamp(share, margin, 1 - margin));
@@ -211,7 +232,9 @@ Tensor mse_loss(Arg x, Arg target, LossOptions options) {
 Tensor l1_loss(Arg x, Arg target, LossOptions options) {
   return pair_loss<ops::AbsoluteDifference>("l1_loss", x, target, options);
 }
-Tensor kl_div(Arg x, Arg target, LossOptions options) { return pair_loss<ops::KlTerm>("kl_div", x, target, options); }
+Tensor kl_div(Arg x, Arg target, LossOptions options) {
+  return pair_loss<ops::KlTerm>("kl_div", x, target, options);
+}
 Tensor bce_with_logits(Arg x, Arg target, LossOptions options) {
   return pair_loss<ops::BceTerm>("bce_with_logits", x, target, options);
 }

@@ -1,5 +1,6 @@
-// Cross-entropy with class indices and with class probabilities, and their backwards. Depends on functions.hpp,
-// kernels/loss. Invariant: every gradient is made of ops of the registry, so it can be differentiated again.
+// Cross-entropy with class indices and with class probabilities, and their backwards. Depends on
+// functions.hpp, kernels/loss. Invariant: every gradient is made of ops of the registry, so it can be
+// differentiated again.
 #include <cmath>
 
 #include <thalweg/ops/functions.hpp>
@@ -24,7 +25,8 @@ Tensor row_factors(const Tensor& g, const Tensor& x, const Tensor& target, const
 
 /// The derivative of a backward in g, whose gradient is `u`: the backward is linear in g.
 template <class Backward>
-Tensor gradient_in_g(const Tensor& u, const Tensor& x, const Tensor& target, const Dims& g_shape, const Options& t) {
+Tensor gradient_in_g(const Tensor& u, const Tensor& x, const Tensor& target, const Dims& g_shape,
+                     const Options& t) {
   const Tensor each = u * apply<Backward>(t, ones(g_shape, x.dtype()), x, target);
   if (t.reduction != Reduction::none) return sum(each);
   return sum(each, {.dims = {class_dim(x.shape())}});
@@ -52,7 +54,8 @@ Tensor backward_reference(const Tensor& g, const RowReference& r) {
     double mass = 0;
     for (double w : q) mass += w;
     for (std::size_t c = 0; c < l.size(); ++c)
-      set_value(dx, r.at(row, static_cast<std::int64_t>(c)), r.factor(g, row) * (mass * std::exp(l[c]) - q[c]));
+      set_value(dx, r.at(row, static_cast<std::int64_t>(c)),
+                r.factor(g, row) * (mass * std::exp(l[c]) - q[c]));
   });
   return dx;
 }
@@ -87,14 +90,15 @@ void index_errors(ErrorList& e, std::vector<Tensor> first, const char* op) {
   const Tensor x = zeros({2, 3}), rows = zeros({2}, DType::i64);
   const Options t{.reduction = Reduction::sum};
   e.add<IndexError>(call(x, from<std::int64_t>({0, 3}, {2})), t,
-                    std::string(op) + ": class out of range: target at [1] is 3, wanted 0 to 2", "IndexError");
+                    std::string(op) + ": class out of range: target at [1] is 3, wanted 0 to 2",
+                    "IndexError");
   e.add<IndexError>(call(x, from<std::int64_t>({INT64_MIN, 0}, {2})), t, "target at [0]", "IndexError");
   e.add<ShapeError>(call(x, zeros({3}, DType::i64)), t, "target is i64[3], wanted [2]", "ShapeError");
   e.add<ShapeError>(call(zeros({}), rows), t, "no class dimension", "ShapeError");
   e.add<DTypeError>(call(zeros({2, 3}, DType::i32), rows), t, "x is i32[2,3]", "DTypeError");
   e.add<DTypeError>(call(x, zeros({2})), t, "target is f32[2], wanted i64 or i32", "DTypeError");
-  e.add<ValueError>(call(x, rows), Options{.reduction = Reduction::sum, .label_smoothing = 1.5}, "label_smoothing is 1.5",
-                    "ValueError");
+  e.add<ValueError>(call(x, rows), Options{.reduction = Reduction::sum, .label_smoothing = 1.5},
+                    "label_smoothing is 1.5", "ValueError");
   e.add<ValueError>(call(x, rows), Options{.reduction = Reduction::sum, .label_smoothing = std::nan("")},
                     "label_smoothing is nan", "ValueError");
   e.add<ValueError>(call(x, Tensor()), t, "undefined tensor: target", "ValueError");
@@ -109,13 +113,14 @@ void probability_errors(ErrorList& e, std::vector<Tensor> first, const char* op)
   };
   const Tensor x = zeros({2, 3});
   const Options t{.reduction = Reduction::sum};
-  e.add<ShapeError>(call(x, zeros({2, 4})), t,
-                    std::string(op) + ": probabilities do not fit the scores: target is f32[2,4], wanted [2,3]",
-                    "ShapeError");
+  e.add<ShapeError>(
+      call(x, zeros({2, 4})), t,
+      std::string(op) + ": probabilities do not fit the scores: target is f32[2,4], wanted [2,3]",
+      "ShapeError");
   e.add<DTypeError>(call(x, zeros({2, 3}, DType::f64)), t, "different dtypes", "DTypeError");
   e.add<ShapeError>(call(zeros({}), zeros({})), t, "no class dimension", "ShapeError");
-  e.add<ValueError>(call(x, x), Options{.reduction = Reduction::sum, .label_smoothing = -0.1}, "label_smoothing is -0.1",
-                    "ValueError");
+  e.add<ValueError>(call(x, x), Options{.reduction = Reduction::sum, .label_smoothing = -0.1},
+                    "label_smoothing is -0.1", "ValueError");
   e.add<ValueError>(call(x, Tensor()), t, "undefined tensor: target", "ValueError");
 }
 
@@ -147,8 +152,7 @@ std::vector<Tensor> CrossEntropy::reference(const std::vector<Tensor>& in, const
 }
 
 void CrossEntropy::samples(SampleList& s) {
-  for (const Case& c : cases)
-    s.add({s.normal(c.x), class_cycle(c.x)}, c.t, c.note);
+  for (const Case& c : cases) s.add({s.normal(c.x), class_cycle(c.x)}, c.t, c.note);
 }
 
 void CrossEntropy::errors(ErrorList& e) { index_errors(e, {}, "cross_entropy"); }
@@ -184,13 +188,13 @@ std::vector<Tensor> CrossEntropyBackward::reference(const std::vector<Tensor>& i
 
 void CrossEntropyBackward::samples(SampleList& s) {
   for (const Case& c : cases)
-    s.add({s.normal(loss_shape(c.x, c.t.reduction)), s.normal(c.x),
-           class_cycle(c.x)}, c.t, c.note);
+    s.add({s.normal(loss_shape(c.x, c.t.reduction)), s.normal(c.x), class_cycle(c.x)}, c.t, c.note);
 }
 
 void CrossEntropyBackward::errors(ErrorList& e) {
   index_errors(e, {zeros({})}, "cross_entropy_backward");
-  e.add<ShapeError>({zeros({2}), zeros({2, 3}), zeros({2}, DType::i64)}, Attrs{}, "g is f32[2], wanted []", "ShapeError");
+  e.add<ShapeError>({zeros({2}), zeros({2, 3}), zeros({2}, DType::i64)}, Attrs{}, "g is f32[2], wanted []",
+                    "ShapeError");
 }
 
 // ---- class probabilities ----
@@ -256,12 +260,14 @@ std::vector<Tensor> SoftCrossEntropyBackward::reference(const std::vector<Tensor
 
 void SoftCrossEntropyBackward::samples(SampleList& s) {
   for (const Case& c : cases)
-    s.add({s.normal(loss_shape(c.x, c.t.reduction)), s.normal(c.x), s.probabilities(c.x, class_dim(c.x))}, c.t, c.note);
+    s.add({s.normal(loss_shape(c.x, c.t.reduction)), s.normal(c.x), s.probabilities(c.x, class_dim(c.x))},
+          c.t, c.note);
 }
 
 void SoftCrossEntropyBackward::errors(ErrorList& e) {
   probability_errors(e, {zeros({})}, "cross_entropy_soft_backward");
-  e.add<ShapeError>({zeros({2}), zeros({2, 3}), zeros({2, 3})}, Attrs{}, "g is f32[2], wanted []", "ShapeError");
+  e.add<ShapeError>({zeros({2}), zeros({2, 3}), zeros({2, 3})}, Attrs{}, "g is f32[2], wanted []",
+                    "ShapeError");
 }
 
 }  // namespace thalweg::ops

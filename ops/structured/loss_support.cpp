@@ -11,7 +11,8 @@ namespace thalweg::ops {
 void check_scores(const Ins& in, int i) {
   require_present(in, i, "x");
   require_floating(in, i, "x");
-  if (in[i].shape.empty()) in.fail<ShapeError>("x", describe(in[i]), "[C] or [N, C, ..]", "no class dimension");
+  if (in[i].shape.empty())
+    in.fail<ShapeError>("x", describe(in[i]), "[C] or [N, C, ..]", "no class dimension");
 }
 
 void check_smoothing(const Ins& in, double smoothing) {
@@ -33,9 +34,11 @@ void check_probabilities(const Ins& in, int i, int x) {
   require_present(in, i, "target");
   require_floating(in, i, "target");
   if (in[i].dtype != in[x].dtype)
-    in.fail<DTypeError>("target", describe(in[i]), name(in[x].dtype), "operands of different dtypes; use to()");
+    in.fail<DTypeError>("target", describe(in[i]), name(in[x].dtype),
+                        "operands of different dtypes; use to()");
   if (!(in[i].shape == in[x].shape))
-    in.fail<ShapeError>("target", describe(in[i]), to_string(in[x].shape), "probabilities do not fit the scores");
+    in.fail<ShapeError>("target", describe(in[i]), to_string(in[x].shape),
+                        "probabilities do not fit the scores");
 }
 
 void check_classes(const Ins& in, int i, std::int64_t classes, std::int64_t ignore) {
@@ -49,13 +52,15 @@ void check_classes(const Ins& in, int i, std::int64_t classes, std::int64_t igno
     at /= extent;
   }
   in.fail<IndexError>(fmt::format("target at {}", to_string(position)).c_str(), fmt::format("{}", value),
-                      fmt::format("0 to {} (or {} to ignore the row)", classes - 1, ignore), "class out of range");
+                      fmt::format("0 to {} (or {} to ignore the row)", classes - 1, ignore),
+                      "class out of range");
 }
 
 void check_loss_gradient(const Ins& in, const Dims& x, DType dtype, Reduction reduction) {
   require_present(in, 0, "g");
   const Dims wanted = loss_shape(x, reduction);
-  if (in[0].dtype != dtype) in.fail<DTypeError>("g", describe(in[0]), name(dtype), "gradient of another dtype");
+  if (in[0].dtype != dtype)
+    in.fail<DTypeError>("g", describe(in[0]), name(dtype), "gradient of another dtype");
   if (!(in[0].shape == wanted))
     in.fail<ShapeError>("g", describe(in[0]), to_string(wanted), "gradient does not fit the loss");
 }
@@ -104,7 +109,9 @@ std::vector<double> RowReference::wanted(const Dims& row) const {
   const double n = static_cast<double>(classes());
   std::vector<double> q;
   for (std::int64_t c = 0; c < classes(); ++c) {
-    const double hit = soft() ? value_at(target, at(row, c)) : value_at(target, row) == static_cast<double>(c) ? 1 : 0;
+    const double hit = soft()                                            ? value_at(target, at(row, c))
+                       : value_at(target, row) == static_cast<double>(c) ? 1
+                                                                         : 0;
     q.push_back((1 - options.label_smoothing) * hit + options.label_smoothing / n);
   }
   return q;

@@ -18,7 +18,9 @@ inline Dims without_classes(const Dims& x) {
   return rows;
 }
 
-inline kernels::LossReduction as_kernel(Reduction r) noexcept { return static_cast<kernels::LossReduction>(r); }
+inline kernels::LossReduction as_kernel(Reduction r) noexcept {
+  return static_cast<kernels::LossReduction>(r);
+}
 
 inline kernels::ClassLoss class_loss_of(const Dims& x, const CrossEntropyOptions& t) noexcept {
   return {class_dim(x), as_kernel(t.reduction), t.label_smoothing, t.ignore_index};
@@ -32,7 +34,8 @@ void check_smoothing(const Ins& in, double smoothing);
 void check_indices(const Ins& in, int i, const Dims& x);
 /// Class probabilities at input i for the scores at input `x`.
 void check_probabilities(const Ins& in, int i, int x);
-/// Throws IndexError naming position and value of a class at input i that is neither below `classes` nor ignored.
+/// Throws IndexError naming position and value of a class at input i that is neither below `classes` nor
+/// ignored.
 void check_classes(const Ins& in, int i, std::int64_t classes, std::int64_t ignore);
 /// The gradient of the loss at input 0: 0-d, or one number per row.
 void check_loss_gradient(const Ins& in, const Dims& x, DType dtype, Reduction reduction);
@@ -42,7 +45,8 @@ Dims loss_shape(const Dims& x, Reduction reduction);
 /// Classes 0, 1, .., C - 1, 0, .. for the rows of scores of shape x.
 Tensor class_cycle(const Dims& x);
 
-/// Rows of scores as plain numbers. f(row index without the class dim, scores, weight of each class in the target).
+/// Rows of scores as plain numbers. f(row index without the class dim, scores, weight of each class in the
+/// target).
 struct RowReference {
   Tensor x, target;
   CrossEntropyOptions options;

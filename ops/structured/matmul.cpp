@@ -1,4 +1,5 @@
-// matmul: inference, kernel call, derivative, reference and samples. Depends on functions.hpp, kernels/gemm, fmt.
+// matmul: inference, kernel call, derivative, reference and samples. Depends on functions.hpp, kernels/gemm,
+// fmt.
 #include <thalweg/ops/structured/matmul.hpp>
 
 #include <fmt/format.h>
@@ -44,7 +45,9 @@ Dims broadcast_batch(const Ins& in, const Dims& a, const Dims& b) {
 }
 
 template <kernels::GemmPath P>
-void force(bool on) { kernels::force_gemm_path(on ? P : kernels::GemmPath::automatic); }
+void force(bool on) {
+  kernels::force_gemm_path(on ? P : kernels::GemmPath::automatic);
+}
 
 /// The last two dims exchanged; of a column or row made from a vector, nothing else.
 Tensor swap_last(const Tensor& t) { return transpose(t, -2, -1); }
@@ -98,8 +101,11 @@ void Matmul::run(const Ins& in, const View* out, const NoAttrs&) {
   g.b = b.data, g.b_row = b.strides[rb - 2], g.b_col = b.strides[rb - 1];
   g.c = c.data, g.c_row = c.strides[rc - 2], g.c_col = c.strides[rc - 1];
   g.dtype = c.dtype;
-  if (batch.empty()) kernels::gemm(g);
-  else kernels::gemm_batched(g, {batch, batch_strides(a, batch), batch_strides(b, batch), Dims(c.strides.data(), rc - 2)});
+  if (batch.empty())
+    kernels::gemm(g);
+  else
+    kernels::gemm_batched(
+        g, {batch, batch_strides(a, batch), batch_strides(b, batch), Dims(c.strides.data(), rc - 2)});
 }
 
 void Matmul::vjp(Vjp& v, const NoAttrs&) {
@@ -139,8 +145,7 @@ std::vector<Tensor> Matmul::reference(const std::vector<Tensor>& in, const NoAtt
   Tensor y = zeros(full, DType::f64);
   const auto pick = [&](const Tensor& t, const Dims& index, std::int64_t r, std::int64_t c) {
     Dims at = Dims::filled(t.dim(), 0);
-    for (int d = 0; d < t.dim() - 2; ++d)
-      at[d] = t.shape()[d] == 1 ? 0 : index[full.size() - t.dim() + d];
+    for (int d = 0; d < t.dim() - 2; ++d) at[d] = t.shape()[d] == 1 ? 0 : index[full.size() - t.dim() + d];
     at[t.dim() - 2] = r;
     at[t.dim() - 1] = c;
     return value_at(t, at);
@@ -166,11 +171,13 @@ void Matmul::samples(SampleList& s) {
   s.add({s.normal({3, 0}), s.normal({0, 2})}, NoAttrs{}, "empty inner dimension");
   s.add({s.normal({0, 3}), s.normal({3, 2})}, NoAttrs{}, "empty");
   s.add({s.normal({17, 33}), s.normal({33, 19})}, NoAttrs{}, "tile edges");
+  s.add({s.normal({3, 3}), s.normal({3, 3})}, NoAttrs{}, "square");  // a transpose too many has the same shape
 }
 
 void Matmul::errors(ErrorList& e) {
   e.add<ShapeError>({zeros({4, 3}), zeros({5, 2})},
-                    "matmul: inner dimensions differ (3 vs 5): given a f32[4,3] and b f32[5,2]", "ShapeError");
+                    "matmul: inner dimensions differ (3 vs 5): given a f32[4,3] and b f32[5,2]",
+                    "ShapeError");
   e.add<ShapeError>({zeros({}), zeros({5, 2})}, "no matrix", "ShapeError");
   e.add<ShapeError>({zeros({2, 4, 3}), zeros({3, 3, 5})}, "batch", "ShapeError");
   e.add<DTypeError>({zeros({4, 3}, DType::i64), zeros({3, 2})}, "not a floating", "DTypeError");

@@ -6,8 +6,8 @@
 
 namespace thalweg::ops {
 
-/// Batched matrix product with NumPy's rules: the last two dims are matrices, the others broadcast; a 1-d operand is a
-/// row (left) or a column (right) whose dimension is dropped from the result.
+/// Batched matrix product with NumPy's rules: the last two dims are matrices, the others broadcast; a 1-d
+/// operand is a row (left) or a column (right) whose dimension is dropped from the result.
 struct Matmul {
   static constexpr Row row{.name = "matmul", .formula = "y[..,i,j] = sum over k of a[..,i,k] b[..,k,j]"};
   static constexpr int n_in = 2;

@@ -1,5 +1,5 @@
-// Dropout: inference, kernel call, derivative (itself), reference, samples. Depends on functions.hpp, kernels/random, fmt.
-// Invariant: the function takes exactly one draw from the generator, whatever p is.
+// Dropout: inference, kernel call, derivative (itself), reference, samples. Depends on functions.hpp,
+// kernels/random, fmt. Invariant: the function takes exactly one draw from the generator, whatever p is.
 #include <thalweg/ops/structured/random.hpp>
 
 #include <cmath>
@@ -16,11 +16,14 @@ namespace thalweg::ops {
 void Dropout::infer(const Ins& in, const Attrs& t, Outs& out) {
   require_present(in, 0, "x");
   require_floating(in, 0, "x");
-  if (!(t.p >= 0 && t.p <= 1)) in.fail<ValueError>("p", fmt::format("{}", t.p), "0 to 1", "not a probability");
+  if (!(t.p >= 0 && t.p <= 1))
+    in.fail<ValueError>("p", fmt::format("{}", t.p), "0 to 1", "not a probability");
   out.add(in[0].dtype, in[0].shape);
 }
 
-void Dropout::run(const Ins& in, const View* out, const Attrs& t) { kernels::dropout(in[0], out[0], t.p, t.key); }
+void Dropout::run(const Ins& in, const View* out, const Attrs& t) {
+  kernels::dropout(in[0], out[0], t.p, t.key);
+}
 
 void Dropout::vjp(Vjp& v, const Attrs& t) { v.set(0, apply<Dropout>(t, v.g())); }
 
@@ -49,7 +52,8 @@ void Dropout::samples(SampleList& s) {
 
 void Dropout::errors(ErrorList& e) {
   const Tensor x = zeros({2, 3});
-  e.add<ValueError>({x}, Attrs{.p = 1.5}, "dropout: not a probability: p is 1.5, wanted 0 to 1", "ValueError");
+  e.add<ValueError>({x}, Attrs{.p = 1.5}, "dropout: not a probability: p is 1.5, wanted 0 to 1",
+                    "ValueError");
   e.add<ValueError>({x}, Attrs{.p = -0.1}, "p is -0.1", "ValueError");
   e.add<ValueError>({x}, Attrs{.p = std::nan("")}, "p is nan", "ValueError");
   e.add<DTypeError>({zeros({2}, DType::i64)}, Attrs{}, "x is i64[2], wanted f32 or f64", "DTypeError");

@@ -1,6 +1,6 @@
 // Random ops: dropout. Depends on op.hpp, sample.hpp; the kernel is ops/kernels/random.hpp.
-// Invariant: the draw is named by a key in the attributes, so a node's backward, a second backward and a checkpoint's
-// second forward see the same numbers.
+// Invariant: the draw is named by a key in the attributes, so a node's backward, a second backward and a
+// checkpoint's second forward see the same numbers.
 #pragma once
 
 #include <thalweg/autograd/base/philox.hpp>
@@ -14,7 +14,8 @@ struct Dropout {
     double p = 0.5;
     RandomKey key{};
   };
-  static constexpr Row row{.name = "dropout", .formula = "y = x / (1 - p) where u >= p, else 0; u uniform in [0, 1)"};
+  static constexpr Row row{.name = "dropout",
+                           .formula = "y = x / (1 - p) where u >= p, else 0; u uniform in [0, 1)"};
   static constexpr bool linear = true;
   static constexpr bool random = true;
   static void infer(const Ins& in, const Attrs& t, Outs& out);

@@ -1,5 +1,5 @@
-// Sum and mean: inference, kernels, derivatives, references and samples; the family's public functions and description.
-// Depends on functions.hpp, kernels/reduce. Invariant: means divide a sum that was rounded once.
+// Sum and mean: inference, kernels, derivatives, references and samples; the family's public functions and
+// description. Depends on functions.hpp, kernels/reduce. Invariant: means divide a sum that was rounded once.
 #include <thalweg/ops/structured/reduce.hpp>
 
 #include <thalweg/autograd/base/memory.hpp>
@@ -58,12 +58,15 @@ void Mean::run(const Ins& in, const View* out, const Attrs& t) {
   const std::int64_t n = numel(out[0]);
   if (is_floating(in[0].dtype)) {
     kernels::reduce(kernels::ReduceKind::sum, in[0], out[0], dims);
-    if (out[0].dtype == DType::f32) divide(out[0].as<float>(), out[0].as<float>(), n, count);
-    else divide(out[0].as<double>(), out[0].as<double>(), n, count);
+    if (out[0].dtype == DType::f32)
+      divide(out[0].as<float>(), out[0].as<float>(), n, count);
+    else
+      divide(out[0].as<double>(), out[0].as<double>(), n, count);
     return;
   }
   const mem::Scratch<std::int64_t> total(static_cast<std::size_t>(n));
-  kernels::reduce(kernels::ReduceKind::sum, in[0], View{total.data(), DType::i64, out[0].shape, out[0].strides}, dims);
+  kernels::reduce(kernels::ReduceKind::sum, in[0],
+                  View{total.data(), DType::i64, out[0].shape, out[0].strides}, dims);
   divide(total.data(), out[0].as<float>(), n, count);
 }
 
@@ -74,8 +77,7 @@ void Mean::vjp(Vjp& v, const Attrs& t) {
 }
 
 std::vector<Tensor> Mean::reference(const std::vector<Tensor>& in, const Attrs& t) {
-  const double count =
-      static_cast<double>(reduced_count(in[0].shape(), resolved(t.dims, in[0].dim())));
+  const double count = static_cast<double>(reduced_count(in[0].shape(), resolved(t.dims, in[0].dim())));
   Tensor y = fold_reference(in[0], t, 0, [](double a, double x) { return a + x; });
   double* p = y.mutable_data<double>();
   for (std::int64_t i = 0; i < y.numel(); ++i) p[i] /= count;
@@ -106,12 +108,20 @@ ValueIndex value_and_index(const Arg& x, int dim, bool keepdim) {
 
 }  // namespace
 
-ValueIndex max_with_index(Arg x, int dim, bool keepdim) { return value_and_index<ops::MaxWithIndex>(x, dim, keepdim); }
-ValueIndex min_with_index(Arg x, int dim, bool keepdim) { return value_and_index<ops::MinWithIndex>(x, dim, keepdim); }
+ValueIndex max_with_index(Arg x, int dim, bool keepdim) {
+  return value_and_index<ops::MaxWithIndex>(x, dim, keepdim);
+}
+ValueIndex min_with_index(Arg x, int dim, bool keepdim) {
+  return value_and_index<ops::MinWithIndex>(x, dim, keepdim);
+}
 Tensor argmax(Arg x) { return apply<ops::Argmax>(x); }
 Tensor argmin(Arg x) { return apply<ops::Argmin>(x); }
-Tensor argmax(Arg x, int dim, bool keepdim) { return apply<ops::Argmax>({.dim = {dim}, .keepdim = keepdim}, x); }
-Tensor argmin(Arg x, int dim, bool keepdim) { return apply<ops::Argmin>({.dim = {dim}, .keepdim = keepdim}, x); }
+Tensor argmax(Arg x, int dim, bool keepdim) {
+  return apply<ops::Argmax>({.dim = {dim}, .keepdim = keepdim}, x);
+}
+Tensor argmin(Arg x, int dim, bool keepdim) {
+  return apply<ops::Argmin>({.dim = {dim}, .keepdim = keepdim}, x);
+}
 Tensor var(Arg x, VarianceOptions options) { return apply<ops::Var>(options, x); }
 Tensor stddev(Arg x, VarianceOptions options) { return apply<ops::StdDev>(options, x); }
 Tensor norm(Arg x, NormOptions options) { return apply<ops::Norm>(options, x); }

@@ -71,11 +71,12 @@ struct ExtremeWithIndex {
     std::int64_t dim = -1;
     bool keepdim = false;
   };
-  static constexpr Row row{.name = Largest ? "max_with_index" : "min_with_index",
-                           .formula = Largest ? "y = largest x along dim, i = where" : "y = smallest x along dim, i = where",
-                           .smooth = false,
-                           .subgradient = "all to the returned index",
-                           .note = "the first NaN, else the first of equals"};
+  static constexpr Row row{
+      .name = Largest ? "max_with_index" : "min_with_index",
+      .formula = Largest ? "y = largest x along dim, i = where" : "y = smallest x along dim, i = where",
+      .smooth = false,
+      .subgradient = "all to the returned index",
+      .note = "the first NaN, else the first of equals"};
   static constexpr int n_out = 2;
   static constexpr NeedMask needs[] = {need_output(1)};
   static void infer(const Ins& in, const Attrs& t, Outs& out);
@@ -121,7 +122,8 @@ struct Var {
 };
 
 struct StdDev {
-  static constexpr Row row{.name = "stddev", .formula = "y = sqrt(sum (x - mean)^2 / (n - correction))",
+  static constexpr Row row{.name = "stddev",
+                           .formula = "y = sqrt(sum (x - mean)^2 / (n - correction))",
                            .subgradient = "0 where all x are equal"};
   using Attrs = VarianceOptions;
   static constexpr NeedMask needs[] = {need_input(0) | need_output()};
@@ -134,7 +136,9 @@ struct StdDev {
 };
 
 struct Norm {
-  static constexpr Row row{.name = "norm", .formula = "y = (sum |x|^p)^(1/p); max |x| for p = inf", .smooth = false,
+  static constexpr Row row{.name = "norm",
+                           .formula = "y = (sum |x|^p)^(1/p); max |x| for p = inf",
+                           .smooth = false,
                            .subgradient = "0 where y = 0; p = inf: split evenly between ties"};
   using Attrs = NormOptions;
   static constexpr NeedMask needs[] = {need_input(0) | need_output()};
@@ -146,6 +150,7 @@ struct Norm {
   static void errors(ErrorList& e);
 };
 
-using ReduceOps = List<Sum, Mean, Prod, Max, Min, MaxWithIndex, MinWithIndex, Argmax, Argmin, Var, StdDev, Norm>;
+using ReduceOps =
+    List<Sum, Mean, Prod, Max, Min, MaxWithIndex, MinWithIndex, Argmax, Argmin, Var, StdDev, Norm>;
 
 }  // namespace thalweg::ops

@@ -27,11 +27,13 @@ void infer_variance(const Ins& in, const VarianceOptions& t, Outs& out) {
   require_present(in, 0, "x");
   require_floating(in, 0, "x");
   const Dims dims = resolve_dims(in, t.dims, in[0].shape.size());
-  if (t.correction < 0) in.fail<ValueError>("correction", fmt::format("{}", t.correction), "0 or more", "negative correction");
+  if (t.correction < 0)
+    in.fail<ValueError>("correction", fmt::format("{}", t.correction), "0 or more", "negative correction");
   const std::int64_t n = reduced_count(in[0].shape, dims);
   if (n <= t.correction)
-    in.fail<ValueError>(fmt::format("the number of elements in dims {}", to_string(dims)).c_str(), fmt::format("{}", n),
-                        fmt::format("more than {} (the correction)", t.correction), "too few elements");
+    in.fail<ValueError>(fmt::format("the number of elements in dims {}", to_string(dims)).c_str(),
+                        fmt::format("{}", n), fmt::format("more than {} (the correction)", t.correction),
+                        "too few elements");
   out.add(in[0].dtype, reduced_shape(in[0].shape, dims, t.keepdim));
 }
 
@@ -77,12 +79,15 @@ void variance_samples(SampleList& s) {
 
 void variance_errors(ErrorList& e, const char* op) {
   reduction_errors(e, op, [](Over t) { return VarianceOptions{.dims = t.dims, .keepdim = t.keepdim}; });
-  e.add<ValueError>({zeros({1, 3})}, VarianceOptions{.dims = {0}},
-                    std::string(op) + ": too few elements: the number of elements in dims [0] is 1, wanted more than 1",
+  e.add<ValueError>(
+      {zeros({1, 3})}, VarianceOptions{.dims = {0}},
+      std::string(op) + ": too few elements: the number of elements in dims [0] is 1, wanted more than 1",
+      "ValueError");
+  e.add<ValueError>({zeros({0})}, VarianceOptions{.correction = 0}, "dims [0] is 0, wanted more than 0",
                     "ValueError");
-  e.add<ValueError>({zeros({0})}, VarianceOptions{.correction = 0}, "dims [0] is 0, wanted more than 0", "ValueError");
   e.add<ValueError>({zeros({3})}, VarianceOptions{.correction = -1}, "correction is -1", "ValueError");
-  e.add<DTypeError>({zeros({3}, DType::i64)}, VarianceOptions{}, "x is i64[3], wanted f32 or f64", "DTypeError");
+  e.add<DTypeError>({zeros({3}, DType::i64)}, VarianceOptions{}, "x is i64[3], wanted f32 or f64",
+                    "DTypeError");
 }
 
 }  // namespace
@@ -110,7 +115,8 @@ void Var::errors(ErrorList& e) { variance_errors(e, "var"); }
 void StdDev::infer(const Ins& in, const Attrs& t, Outs& out) { infer_variance(in, t, out); }
 
 void StdDev::run(const Ins& in, const View* out, const Attrs& t) {
-  kernels::standard_deviation(in[0], out[0], resolved(t.dims, in[0].shape.size()), divisor_of(in[0].shape, t));
+  kernels::standard_deviation(in[0], out[0], resolved(t.dims, in[0].shape.size()),
+                              divisor_of(in[0].shape, t));
 }
 
 void StdDev::vjp(Vjp& v, const Attrs& t) {
@@ -146,7 +152,8 @@ void Norm::run(const Ins& in, const View* out, const Attrs& t) {
 
 void Norm::vjp(Vjp& v, const Attrs& t) {
   const Tensor x = v.in(0);
-  const Tensor g = restore_dims(v.g(), x.shape(), over_of(t)), y = restore_dims(v.out(), x.shape(), over_of(t));
+  const Tensor g = restore_dims(v.g(), x.shape(), over_of(t)),
+               y = restore_dims(v.out(), x.shape(), over_of(t));
   if (t.p == 1) return v.set(0, g * sign(x));
   if (t.p == 2) return v.set(0, x * divided_unless_zero(g, y));
   if (t.p == infinity) {
@@ -181,19 +188,22 @@ std::vector<Tensor> Norm::reference(const std::vector<Tensor>& in, const Attrs& 
 }
 
 void Norm::samples(SampleList& s) {
-  reduction_samples(s, &away_from_zero, [](Over t) { return Attrs{.dims = t.dims, .keepdim = t.keepdim}; }, true);
+  reduction_samples(
+      s, &away_from_zero, [](Over t) { return Attrs{.dims = t.dims, .keepdim = t.keepdim}; }, true);
   s.add({away_from_zero(s, {3, 4})}, Attrs{.p = 1, .dims = {1}}, "p = 1");
   s.add({away_from_zero(s, {3, 4})}, Attrs{.p = 3, .dims = {0}}, "p = 3");
   s.add({away_from_zero(s, {3, 4})}, Attrs{.p = 2.5, .keepdim = true}, "p = 2.5");
   s.add({abs(s.distinct({3, 4})) + 0.5 * s.distinct({3, 4})}, Attrs{.p = infinity, .dims = {1}}, "p = inf");
   const Tensor zero = zeros({3}, DType::f64);
   for (const double p : {1.0, 2.0, 3.0, infinity}) s.add_kink({zero}, Attrs{.p = p}, {zero}, "at 0");
-  s.add_kink({from<double>({-2, 1, 2}, {3})}, Attrs{.p = infinity}, {from<double>({-0.5, 0, 0.5}, {3})}, "p = inf, ties");
+  s.add_kink({from<double>({-2, 1, 2}, {3})}, Attrs{.p = infinity}, {from<double>({-0.5, 0, 0.5}, {3})},
+             "p = inf, ties");
 }
 
 void Norm::errors(ErrorList& e) {
   reduction_errors(e, "norm", [](Over t) { return Attrs{.dims = t.dims, .keepdim = t.keepdim}; });
-  e.add<ValueError>({zeros({3})}, Attrs{.p = 0.5}, "norm: not a norm: p is 0.5, wanted 1 or more", "ValueError");
+  e.add<ValueError>({zeros({3})}, Attrs{.p = 0.5}, "norm: not a norm: p is 0.5, wanted 1 or more",
+                    "ValueError");
   e.add<ValueError>({zeros({3})}, Attrs{.p = std::nan("")}, "p is nan", "ValueError");
   e.add<DTypeError>({zeros({3}, DType::i64)}, Attrs{}, "x is i64[3], wanted f32 or f64", "DTypeError");
 }

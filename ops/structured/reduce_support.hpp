@@ -1,5 +1,5 @@
-// What the reductions share: counting, naive references, and the samples and errors every one of them must pass.
-// Depends on dims.hpp and sample.hpp. Invariant: references are plain f64 loops that use no kernel.
+// What the reductions share: counting, naive references, and the samples and errors every one of them must
+// pass. Depends on dims.hpp and sample.hpp. Invariant: references are plain f64 loops that use no kernel.
 #pragma once
 
 #include <functional>

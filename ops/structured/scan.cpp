@@ -45,8 +45,8 @@ void scan_samples(SampleList& s) {
 
 void scan_errors(ErrorList& e, const char* op) {
   const Tensor x = zeros({2, 3});
-  e.add<IndexError>({x}, ScanAttrs{.dim = 2}, std::string(op) + ": dimension out of range: dim is 2, wanted -2 to 1",
-                    "IndexError");
+  e.add<IndexError>({x}, ScanAttrs{.dim = 2},
+                    std::string(op) + ": dimension out of range: dim is 2, wanted -2 to 1", "IndexError");
   e.add<IndexError>({x}, ScanAttrs{.dim = INT64_MIN}, "out of range", "IndexError");
   e.add<IndexError>({zeros({})}, ScanAttrs{}, "0-d", "IndexError");
   e.add<ValueError>({Tensor()}, ScanAttrs{}, "undefined tensor", "ValueError");
@@ -116,7 +116,8 @@ void Recurrence::infer(const Ins& in, const Attrs& t, Outs& out) {
   require_floating(in, 0, "a");
   if (in[1].dtype != in[0].dtype)
     in.fail<DTypeError>("b", describe(in[1]), name(in[0].dtype), "operands of different dtypes; use to()");
-  if (!(in[1].shape == in[0].shape)) in.fail<ShapeError>("b", describe(in[1]), describe(in[0]), "shapes differ");
+  if (!(in[1].shape == in[0].shape))
+    in.fail<ShapeError>("b", describe(in[1]), describe(in[0]), "shapes differ");
   resolve_dim(in, t.dim, in[0].shape.size());
   out.add(in[0].dtype, in[0].shape);
 }
@@ -126,14 +127,17 @@ void Recurrence::run(const Ins& in, const View* out, const Attrs& t) {
 }
 
 void Recurrence::vjp(Vjp& v, const Attrs& t) {
-  // The adjoint in b runs the other way, where "one's own coefficient" and "the one beside the earlier y" change places.
+  // The adjoint in b runs the other way, where "one's own coefficient" and "the one beside the earlier y"
+  // change places.
   const Tensor a = v.in(0);
   const Tensor s = recurrence(a, v.g(), {.dim = t.dim, .reverse = !t.reverse, .lagged = !t.lagged});
   if (v.needs(1)) v.set(1, s);
   if (!v.needs(0)) return;
   const int dim = dim_of(t.dim, a.dim()), onward = t.reverse ? -1 : 1;
-  if (t.lagged) v.set(0, shifted(s, dim, -onward, 0) * v.out());
-  else v.set(0, s * shifted(v.out(), dim, onward, 0));
+  if (t.lagged)
+    v.set(0, shifted(s, dim, -onward, 0) * v.out());
+  else
+    v.set(0, s * shifted(v.out(), dim, onward, 0));
 }
 
 std::vector<Tensor> Recurrence::reference(const std::vector<Tensor>& in, const Attrs& t) {
@@ -178,8 +182,12 @@ void Recurrence::errors(ErrorList& e) {
 
 namespace thalweg {
 
-Tensor cumsum(Arg x, int dim, bool reverse) { return apply<ops::CumSum>({.dim = dim, .reverse = reverse}, x); }
-Tensor cumprod(Arg x, int dim, bool reverse) { return apply<ops::CumProd>({.dim = dim, .reverse = reverse}, x); }
+Tensor cumsum(Arg x, int dim, bool reverse) {
+  return apply<ops::CumSum>({.dim = dim, .reverse = reverse}, x);
+}
+Tensor cumprod(Arg x, int dim, bool reverse) {
+  return apply<ops::CumProd>({.dim = dim, .reverse = reverse}, x);
+}
 Tensor recurrence(Arg a, Arg b, RecurrenceOptions options) { return apply<ops::Recurrence>(options, a, b); }
 
 void describe_scan(std::vector<OpInfo>& to) { describe_all(ops::ScanOps{}, to); }

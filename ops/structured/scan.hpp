@@ -1,6 +1,7 @@
 // Running sums, running products and linear recurrences as ops. Depends on op.hpp, sample.hpp; kernels in
 // ops/kernels/reduce.hpp and moments.hpp.
-// Invariant: the three are closed under vjp (with pointwise ops, pad and slice), and divide by nothing: zeros are exact.
+// Invariant: the three are closed under vjp (with pointwise ops, pad and slice), and divide by nothing: zeros
+// are exact.
 #pragma once
 
 #include <thalweg/ops/functions/reduce.hpp>

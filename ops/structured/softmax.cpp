@@ -32,7 +32,8 @@ void infer_backward(const Ins& in, std::int64_t dim, Outs& out) {
   require_floating(in, 0, "g");
   if (in[1].dtype != in[0].dtype)
     in.fail<DTypeError>("y", describe(in[1]), name(in[0].dtype), "operands of different dtypes");
-  if (!(in[1].shape == in[0].shape)) in.fail<ShapeError>("y", describe(in[1]), describe(in[0]), "shapes differ");
+  if (!(in[1].shape == in[0].shape))
+    in.fail<ShapeError>("y", describe(in[1]), describe(in[0]), "shapes differ");
   resolve_dim(in, dim, in[0].shape.size());
   out.add(in[0].dtype, in[0].shape);
 }
@@ -51,7 +52,8 @@ Tensor slices_reference(const std::vector<Tensor>& in, std::int64_t dim, F f) {
     Dims at = index;
     for (std::int64_t i = 0; i < n; ++i) {
       at[d] = i;
-      for (std::size_t k = 0; k < in.size(); ++k) slices[k][static_cast<std::size_t>(i)] = value_at(in[k], at);
+      for (std::size_t k = 0; k < in.size(); ++k)
+        slices[k][static_cast<std::size_t>(i)] = value_at(in[k], at);
     }
     f(slices, out);
     for (std::int64_t i = 0; i < n; ++i) {
@@ -104,17 +106,19 @@ void backward_samples(SampleList& s) {
 template <class Attrs>
 void slice_errors(ErrorList& e, const char* op) {
   const Tensor x = zeros({2, 3});
-  e.add<IndexError>({x}, Attrs{.dim = 2}, std::string(op) + ": dimension out of range: dim is 2, wanted -2 to 1",
-                    "IndexError");
+  e.add<IndexError>({x}, Attrs{.dim = 2},
+                    std::string(op) + ": dimension out of range: dim is 2, wanted -2 to 1", "IndexError");
   e.add<IndexError>({x}, Attrs{.dim = INT64_MIN}, "out of range", "IndexError");
   e.add<IndexError>({zeros({})}, Attrs{}, "0-d", "IndexError");
-  e.add<DTypeError>({zeros({2, 3}, DType::i64)}, Attrs{}, "not a floating tensor: x is i64[2,3]", "DTypeError");
+  e.add<DTypeError>({zeros({2, 3}, DType::i64)}, Attrs{}, "not a floating tensor: x is i64[2,3]",
+                    "DTypeError");
   e.add<ValueError>({Tensor()}, Attrs{}, "undefined tensor", "ValueError");
 }
 
 void backward_errors(ErrorList& e) {
   const Tensor x = zeros({2, 3});
-  e.add<ShapeError>({x, zeros({3, 2})}, SoftmaxAttrs{}, "shapes differ: y is f32[3,2], wanted f32[2,3]", "ShapeError");
+  e.add<ShapeError>({x, zeros({3, 2})}, SoftmaxAttrs{}, "shapes differ: y is f32[3,2], wanted f32[2,3]",
+                    "ShapeError");
   e.add<DTypeError>({x, zeros({2, 3}, DType::f64)}, SoftmaxAttrs{}, "different dtypes", "DTypeError");
   e.add<IndexError>({x, x}, SoftmaxAttrs{.dim = -3}, "out of range", "IndexError");
   e.add<ValueError>({x, Tensor()}, SoftmaxAttrs{}, "undefined tensor", "ValueError");

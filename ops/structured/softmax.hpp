@@ -1,6 +1,6 @@
-// Softmax, log-softmax and log-sum-exp as ops, with the first-order backward of the first two as ops of their own.
-// Depends on op.hpp, sample.hpp; kernels in ops/kernels/softmax.hpp.
-// Invariant: the backward ops are closed under vjp, so any order of derivative is made of these five and pointwise ops.
+// Softmax, log-softmax and log-sum-exp as ops, with the first-order backward of the first two as ops of their
+// own. Depends on op.hpp, sample.hpp; kernels in ops/kernels/softmax.hpp. Invariant: the backward ops are
+// closed under vjp, so any order of derivative is made of these five and pointwise ops.
 #pragma once
 
 #include <thalweg/ops/op.hpp>
@@ -13,7 +13,8 @@ struct SoftmaxAttrs {
 };
 
 struct Softmax {
-  static constexpr Row row{.name = "softmax", .formula = "y = exp(x - m) / sum exp(x - m), m = max x along dim",
+  static constexpr Row row{.name = "softmax",
+                           .formula = "y = exp(x - m) / sum exp(x - m), m = max x along dim",
                            .note = "a slice of all -inf gives NaN"};
   using Attrs = SoftmaxAttrs;
   static constexpr NeedMask needs[] = {need_output()};
@@ -39,7 +40,8 @@ struct SoftmaxBackward {
 };
 
 struct LogSoftmax {
-  static constexpr Row row{.name = "log_softmax", .formula = "y = (x - m) - log sum exp(x - m), m = max x along dim"};
+  static constexpr Row row{.name = "log_softmax",
+                           .formula = "y = (x - m) - log sum exp(x - m), m = max x along dim"};
   using Attrs = SoftmaxAttrs;
   static constexpr NeedMask needs[] = {need_output()};
   static void infer(const Ins& in, const Attrs& t, Outs& out);
@@ -64,9 +66,10 @@ struct LogSoftmaxBackward {
 };
 
 struct LogSumExp {
-  static constexpr Row row{.name = "logsumexp",
-                           .formula = "y = m + log sum exp(x - m), m = max x along dim, 0 where that is not finite",
-                           .subgradient = "0 where every x is -inf"};
+  static constexpr Row row{
+      .name = "logsumexp",
+      .formula = "y = m + log sum exp(x - m), m = max x along dim, 0 where that is not finite",
+      .subgradient = "0 where every x is -inf"};
   struct Attrs {
     std::int64_t dim = -1;
     bool keepdim = false;

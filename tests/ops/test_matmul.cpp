@@ -1,5 +1,5 @@
-// Matrix products and linear layers: one node where one is promised, the bits of the separate ops, layouts without
-// copies. Values, derivatives and bad arguments of each op are certified from its own samples.
+// Matrix products and linear layers: one node where one is promised, the bits of the separate ops, layouts
+// without copies. Values, derivatives and bad arguments of each op are certified from its own samples.
 #include <doctest/doctest.h>
 
 #include <limits>
@@ -26,10 +26,14 @@ struct Layer {
 
 Tensor activate(const Tensor& z, Activation act) {
   switch (act) {
-    case Activation::relu: return relu(z);
-    case Activation::sigmoid: return sigmoid(z);
-    case Activation::tanh: return tanh(z);
-    default: return z;
+    case Activation::relu:
+      return relu(z);
+    case Activation::sigmoid:
+      return sigmoid(z);
+    case Activation::tanh:
+      return tanh(z);
+    default:
+      return z;
   }
 }
 
@@ -78,6 +82,8 @@ TEST_CASE("matmul: NaN and infinity are not skipped over zeros; the error names 
   const float inf = std::numeric_limits<float>::infinity();
   const Tensor y = matmul(from<float>({0, 1}, {1, 2}), from<float>({inf, 1}, {2, 1}));
   CHECK(y.item() != y.item());
-  CHECK_THROWS_WITH_AS(matmul(zeros({4, 3}), zeros({5, 2})), doctest::Contains("f32[4,3] and b f32[5,2]"), ShapeError);
-  CHECK_THROWS_WITH_AS(matmul(zeros({4, 3}), zeros({5, 2})), doctest::Contains("test_matmul.cpp"), ShapeError);
+  CHECK_THROWS_WITH_AS(matmul(zeros({4, 3}), zeros({5, 2})), doctest::Contains("f32[4,3] and b f32[5,2]"),
+                       ShapeError);
+  CHECK_THROWS_WITH_AS(matmul(zeros({4, 3}), zeros({5, 2})), doctest::Contains("test_matmul.cpp"),
+                       ShapeError);
 }

@@ -1,5 +1,5 @@
-// Reductions and scans: what no sample can say: results over nothing, NaN, extreme sizes, exact zeros, dtypes.
-// Values, derivatives and bad arguments of each op are certified from its own samples.
+// Reductions and scans: what no sample can say: results over nothing, NaN, extreme sizes, exact zeros,
+// dtypes. Values, derivatives and bad arguments of each op are certified from its own samples.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -65,12 +65,11 @@ TEST_CASE("integers: sums and products in i64, means in f32, extremes in their o
   CHECK(mean(hit).item() == 0.5);
 }
 
-TEST_CASE("a sum of 10^8 ones in f32 is 10^8") {
-  CHECK(sum(expand(ones({1}), {100000000})).item() == 1e8);
-}
+TEST_CASE("a sum of 10^8 ones in f32 is 10^8") { CHECK(sum(expand(ones({1}), {100000000})).item() == 1e8); }
 
 TEST_CASE("prod and cumprod with zeros have exact gradients, and gradients of gradients") {
-  const Tensor none = from<double>({2, 3, 4}, {3}), one = from<double>({2, 0, 4}, {3}), two = from<double>({0, 0, 4}, {3});
+  const Tensor none = from<double>({2, 3, 4}, {3}), one = from<double>({2, 0, 4}, {3}),
+               two = from<double>({0, 0, 4}, {3});
   const auto product = [](const Tensor& x) { return prod(x); };
   CHECK(gradient(none, product) == std::vector<double>{12, 8, 6});
   CHECK(gradient(one, product) == std::vector<double>{0, 8, 0});
@@ -88,7 +87,8 @@ TEST_CASE("prod and cumprod with zeros have exact gradients, and gradients of gr
 
 TEST_CASE("max and min: ties share the gradient, NaN wins and gets it") {
   const double nan = std::nan("");
-  CHECK(gradient(from<double>({3, 1, 3}, {3}), [](const Tensor& x) { return max(x); }) == std::vector<double>{0.5, 0, 0.5});
+  CHECK(gradient(from<double>({3, 1, 3}, {3}), [](const Tensor& x) { return max(x); }) ==
+        std::vector<double>{0.5, 0, 0.5});
   CHECK(gradient(from<double>({3, 1, 3}, {3}), [](const Tensor& x) { return max_with_index(x, 0).values; }) ==
         std::vector<double>{1, 0, 0});
   const Tensor x = from<double>({3, nan, 5}, {3});
@@ -113,7 +113,9 @@ TEST_CASE("argmax: over all it counts row-major, whatever the strides") {
   CHECK(argmax(scalar(4.0)).item<std::int64_t>() == 0);
 }
 
-TEST_CASE("variance: of equal elements exactly 0 with gradient 0; far from 0 nothing cancels; one element is an error") {
+TEST_CASE(
+    "variance: of equal elements exactly 0 with gradient 0; far from 0 nothing cancels; one element is an "
+    "error") {
   const Tensor equal = full({1000}, 0.1f);
   CHECK(var(equal).item() == 0);
   CHECK(stddev(equal).item() == 0);
@@ -121,9 +123,10 @@ TEST_CASE("variance: of equal elements exactly 0 with gradient 0; far from 0 not
   const Tensor far = from<float>({1e6f, 1e6f + 1, 1e6f + 2, 1e6f + 3}, {4});
   CHECK(var(far).item() == doctest::Approx(5.0 / 3).epsilon(1e-6));
   CHECK(var(far, {.correction = 0}).item() == doctest::Approx(1.25).epsilon(1e-6));
-  CHECK_THROWS_WITH_AS(var(zeros({1, 3}), {.dims = {0}}),
-                       doctest::Contains("var: too few elements: the number of elements in dims [0] is 1, wanted more than 1"),
-                       ValueError);
+  CHECK_THROWS_WITH_AS(
+      var(zeros({1, 3}), {.dims = {0}}),
+      doctest::Contains("var: too few elements: the number of elements in dims [0] is 1, wanted more than 1"),
+      ValueError);
   // More than one segment, more than one thread.
   const Tensor ramp = arange(0, 300000, 1, DType::f64);
   CHECK(var(ramp, {.correction = 0}).item() == doctest::Approx((300000.0 * 300000 - 1) / 12).epsilon(1e-12));
@@ -136,7 +139,8 @@ TEST_CASE("norm neither overflows nor underflows early; at 0 the gradient is 0")
   CHECK(std::isnan(norm(from<double>({infinity, std::nan("")}, {2})).item()));
   CHECK(norm(from<double>({-infinity, 1}, {2})).item() == infinity);
   for (const double p : {1.0, 1.5, 2.0, 3.0, infinity})
-    CHECK(gradient(zeros({3}, DType::f64), [&](const Tensor& x) { return norm(x, {.p = p}); }) == std::vector<double>{0, 0, 0});
+    CHECK(gradient(zeros({3}, DType::f64), [&](const Tensor& x) { return norm(x, {.p = p}); }) ==
+          std::vector<double>{0, 0, 0});
 }
 
 TEST_CASE("recurrence: a filter in either direction; cumsum is the one with coefficients 1") {

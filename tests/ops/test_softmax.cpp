@@ -1,5 +1,5 @@
-// Softmax and its kin at the ends of the number range, and along any layout. Values, derivatives and bad arguments are
-// certified from the ops' own samples.
+// Softmax and its kin at the ends of the number range, and along any layout. Values, derivatives and bad
+// arguments are certified from the ops' own samples.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -28,7 +28,8 @@ TEST_CASE("softmax of scores far apart or huge stays finite and sums to 1") {
   CHECK(logsumexp(x, 1).data<float>()[0] == 1000);
 }
 
-TEST_CASE("a row of -inf: softmax NaN, logsumexp -inf with gradient 0; one -inf is a probability of exactly 0") {
+TEST_CASE(
+    "a row of -inf: softmax NaN, logsumexp -inf with gradient 0; one -inf is a probability of exactly 0") {
   const Tensor nothing = full({1, 3}, -infinity, DType::f64);
   CHECK(std::isnan(softmax(nothing, 1).data<double>()[0]));
   CHECK(logsumexp(nothing, 1).item() == -infinity);
@@ -50,4 +51,6 @@ TEST_CASE("softmax along a dim of a transposed tensor has the bits of the contig
   CHECK(max(abs(a - b)).item() == 0);
 }
 
-TEST_CASE("logsumexp over nothing is -inf") { CHECK(logsumexp(zeros({2, 0}), 1).data<float>()[1] == -infinity); }
+TEST_CASE("logsumexp over nothing is -inf") {
+  CHECK(logsumexp(zeros({2, 0}), 1).data<float>()[1] == -infinity);
+}
