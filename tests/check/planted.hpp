@@ -280,6 +280,7 @@ struct Minus {
   static void infer(const Ins& in, const NoAttrs&, Outs& out) {
     for (int i = 0; i < 2; ++i)
       if (!in.has(i)) in.fail<ValueError>(i ? "b" : "a", "undefined", "a tensor", "undefined tensor");
+    if (!is_floating(in[0].dtype)) in.fail<DTypeError>("a", describe(in[0]), "f32 or f64", "not a floating tensor");
     out.add(in[0].dtype, broadcast_shapes(in));
   }
   static void run(const Ins& in, const View* out, const NoAttrs&) {

@@ -28,7 +28,7 @@ void expect_green() {
 template <class Op>
 std::string expect_red(Axis axis) {
   const Report r = check::certify<Op>({.tier = check::Tier::quick, .axes = 1u << static_cast<unsigned>(axis)});
-  INFO(r.op, " on ", check::axis_name(axis));
+  INFO(r.op, " on ", std::string(check::axis_name(axis)));
   CHECK(r[axis].outcome == Outcome::failed);
   CHECK_FALSE(r.ok());
   return r[axis].message;
@@ -130,7 +130,7 @@ TEST_CASE("faults switched on inside the library's kernels turn an axis red") {
   const auto red = [](kernels::Fault fault, const char* op, Axis axis) {
     const kernels::fault::Scope scope(fault);
     const Report r = check::certify(*find_op(op), {.tier = check::Tier::quick, .axes = 1u << static_cast<unsigned>(axis)});
-    INFO(op, " on ", check::axis_name(axis));
+    INFO(std::string(op), " on ", std::string(check::axis_name(axis)));
     CHECK(r[axis].outcome == Outcome::failed);
   };
   red(kernels::Fault::pointwise_tail, "tanh", Axis::sizes);

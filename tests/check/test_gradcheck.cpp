@@ -131,7 +131,7 @@ TEST_CASE("the values' own arithmetic: ulp, layouts, code") {
   const Tensor t = numbers({3, 4});
   for (check::Layout l : check::all_layouts) {
     const Tensor other = check::with_layout(t, l);
-    INFO(check::layout_name(l));
+    INFO(std::string(check::layout_name(l)));
     CHECK(other.shape() == t.shape());
     if (l != check::Layout::repeated) CHECK(check::same_bits(other, t));
     if (l != check::Layout::contiguous && l != check::Layout::misaligned) CHECK_FALSE(other.is_contiguous());
