@@ -177,10 +177,16 @@ TEST_CASE("loader: without prefetch, or with one thread, nothing is made ahead o
     Probe probe;
     auto epoch = DataLoader(probe, {.batch_size = 2, .prefetch = prefetch}).epoch();
     Batch b;
-    for (int taken = 1; epoch.next(b); ++taken) CHECK(probe.log->calls == taken);
+    for (int taken = 1; epoch.next(b); ++taken) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));  // time for a worker, were there one
+      CHECK(probe.log->calls == taken);
+    }
     CHECK(probe.log->threads == std::set{std::this_thread::get_id()});
   };
-  check(false);
+  {
+    const Threads scope(2);
+    check(false);
+  }
   const Threads scope(1);
   check(true);
 }
