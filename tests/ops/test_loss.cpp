@@ -78,6 +78,15 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("nll_loss with every row ignored: the gradient's own gradient is 0 too, not NaN") {
+  Tensor x = zeros({2, 3}, DType::f64), seed = scalar(1.0, DType::f64);
+  x.set_requires_grad();
+  seed.set_requires_grad();
+  const Tensor loss = nll_loss(x, from<std::int64_t>({-100, -100}, {2}));
+  const Tensor g = grad({loss}, {x}, {.grad_outputs = {seed}, .create_graph = true})[0];
+  CHECK(grad({sum(g)}, {seed})[0].item() == 0);
+}
+
 TEST_CASE("a class out of range names its place, its value and the user's line") {
   const Tensor x = zeros({2, 3, 2});
   const Tensor target = from<std::int64_t>({0, 1, 7, 2}, {2, 2});
@@ -102,6 +111,13 @@ TEST_CASE(
   loss.sum().backward();
   for (int i = 3; i < 6; ++i) CHECK(p.grad().data<double>()[i] == 0);
   CHECK(p.grad().data<double>()[2] == doctest::Approx(-0.125));
+  Tensor sure = from<double>({0, 0, 3}, {1, 3});
+  sure.set_requires_grad();
+  const Tensor least = cross_entropy_of_probabilities(sure, from<std::int64_t>({2}, {1}));
+  CHECK(least.item() == doctest::Approx(1e-7).epsilon(1e-6));
+  CHECK(least.item() > 0.9e-7);
+  least.backward();
+  CHECK(numbers(sure.grad()) == std::vector<double>{0, 0, 0});
   const Tensor rows = from<double>({0, 0, 1, 1, 0, 0}, {2, 3});
   CHECK(distance(cross_entropy_of_probabilities(p.detach(), rows, {.reduction = Reduction::none}),
                  loss.detach()) < 1e-15);
