@@ -125,7 +125,9 @@ std::vector<Tensor> grad(std::span<const Tensor> outputs, std::span<const Tensor
   run.run_leaf_hooks();
   run.collect_leaves(results);
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    if (same_as[i] >= 0) results[i] = results[static_cast<std::size_t>(same_as[i])];
+    if (const Tensor& twin = results[static_cast<std::size_t>(same_as[i] >= 0 ? same_as[i] : static_cast<int>(i))];
+        same_as[i] >= 0 && twin.defined())
+      results[i] = options.create_graph ? twin : twin.clone();
     if (!results[i].defined() && !options.allow_unused)
       throw_error<GraphError>({.op = "grad", .arg = fmt::format("input {}", i), .given = inputs[i].describe(),
                                .wanted = "an input of the outputs, or allow_unused", .what = "no output depends on it",
@@ -184,7 +186,12 @@ Tensor Tensor::grad() const {
 void Tensor::set_grad(const Tensor& g, Loc loc) {
   Node* n = node_of(*this);
   if (!n || !n->is_leaf) {
-    if (!g.defined() && !n) return;
+    if (!g.defined()) {  // clearing what retain_grad() kept, or nothing at all
+      if (n && n->extra)
+        for (std::size_t k = 0; k < n->extra->retained.size(); ++k)
+          if (n->extra->retained[k] == body_->out_index) n->extra->retained_grads[k].reset();
+      return;
+    }
     throw_error<GraphError>({.op = "set_grad", .arg = "the tensor", .given = describe(),
                              .wanted = "a leaf that wants a gradient", .what = "only leaves keep gradients",
                              .loc = loc});

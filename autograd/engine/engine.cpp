@@ -22,7 +22,7 @@ bool later(const Run::Entry& a, const Run::Entry& b) noexcept {
 
 bool owned_and_dense(const Tensor& t) noexcept {
   const TensorBody& b = *t.get();
-  return t.ref().unique() && b.storage.unique() && b.contiguous && !b.node &&
+  return t.ref().unique() && b.storage.unique() && !b.storage->deleter && b.contiguous && !b.node &&
          b.storage->bytes == static_cast<std::size_t>(b.numel) * itemsize(b.dtype);
 }
 
@@ -58,8 +58,13 @@ Tensor through_hooks(Node& node, std::uint32_t j, Tensor g) {
   for (const Hook& h : hooks) {
     if (h.output != j) continue;
     const Loc site = std::exchange(thread_state.call_site, Loc{});  // a hook's own errors name its own lines
+    const std::uint32_t version = g.get()->storage->version();
     Tensor changed = h.call(g);
     thread_state.call_site = site;
+    if (g.get()->storage->version() != version)  // other branches may share these elements
+      throw_error<GraphError>({.op = node.op->name, .arg = "the gradient a hook was given", .given = g.describe(),
+                               .wanted = "the gradient unchanged; return a new tensor instead",
+                               .what = "a hook wrote to its argument", .loc = node.loc});
     if (!changed.defined()) continue;
     if (!(changed.shape() == g.shape()) || changed.dtype() != g.dtype())
       throw_error<GraphError>({.op = node.op->name, .arg = "a hook's result", .given = changed.describe(),
@@ -91,12 +96,17 @@ Run::~Run() {
 Run::Leaf& Run::leaf(Node& node) {
   if (node.run.load(std::memory_order_relaxed) == id_) return leaves_[static_cast<std::size_t>(node.run_slot)];
   std::uint64_t free = 0;
-  if (node.run.compare_exchange_strong(free, id_, std::memory_order_acquire)) {
-    node.run_slot = static_cast<std::int32_t>(leaves_.size());
-  } else {  // another thread's run holds the leaf's slot number: search our own list
-    for (Leaf& l : leaves_)
-      if (l.node.get() == &node) return l;
-  }
+  const bool claimed = node.run.compare_exchange_strong(free, id_, std::memory_order_acquire);
+  // While another thread's run holds the leaf's slot number, our own list is searched; an entry made then keeps its
+  // place when the leaf becomes free later.
+  if (!claimed || some_unclaimed_)
+    for (std::size_t i = 0; i < leaves_.size(); ++i)
+      if (leaves_[i].node.get() == &node) {
+        if (claimed) node.run_slot = static_cast<std::int32_t>(i);
+        return leaves_[i];
+      }
+  if (claimed) node.run_slot = static_cast<std::int32_t>(leaves_.size());
+  else some_unclaimed_ = true;
   return leaves_.emplace_back(Leaf{Ref<Node>::share(&node), {}, -1});
 }
 
@@ -139,9 +149,11 @@ bool Run::is_wanted_leaf(Node& node) const noexcept {
   return std::any_of(leaves_.begin(), leaves_.end(), [&](const Leaf& l) { return l.node.get() == &node; });
 }
 
-bool Run::leads_somewhere(Node& node) const noexcept {
+bool Run::leads_somewhere(Node& node) {
   if (!selective_) return true;
-  return node.is_leaf ? is_wanted_leaf(node) : node.visited == id_ && node.reaches;
+  if (node.is_leaf) return is_wanted_leaf(node);
+  if (node.visited != id_) mark(node);  // a grad() inside a hook has written its own marks over ours
+  return node.reaches;
 }
 
 void Run::deliver(Node& target, std::uint32_t index, Tensor g, const Node* from) {
@@ -273,6 +285,9 @@ void Run::commit_leaves() {
 void Run::collect_leaves(std::vector<Tensor>& results) {
   for (Leaf& l : leaves_)
     if (l.wanted >= 0 && l.total) results[static_cast<std::size_t>(l.wanted)] = Tensor(std::move(l.total));
+  if (create_) return;
+  for (Tensor& r : results)  // what the caller writes to one result must not show in another, nor in a seed
+    if (r.defined() && !owned_and_dense(r)) r = r.clone();
 }
 
 }  // namespace thalweg::engine

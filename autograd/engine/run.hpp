@@ -26,7 +26,7 @@ class Run {
   /// grad(): only nodes that lead to a wanted input run; call mark() on every root after the want()s.
   void select() noexcept { selective_ = true; }
   void mark(Node& root);
-  bool leads_somewhere(Node& node) const noexcept;
+  bool leads_somewhere(Node& node);
 
   /// Adds g to the gradient of an output. `from` is the node whose vjp made it, null for a root.
   void deliver(Node& target, std::uint32_t index, Tensor g, const Node* from);
@@ -60,6 +60,7 @@ class Run {
   bool retain_;
   bool create_;
   bool selective_ = false;
+  bool some_unclaimed_ = false;  // some leaves were held by another run when they were first met
   std::uint64_t arrivals_ = 0;
   std::vector<Entry> heap_;
   std::vector<Leaf> leaves_;

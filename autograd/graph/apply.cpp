@@ -13,6 +13,7 @@ namespace thalweg {
 namespace {
 
 constexpr int inline_inputs = 8;
+constexpr int max_inputs = 65535;  // a node counts them in 16 bits
 
 /// Views of the inputs, on the stack for the usual number of them.
 struct InsBuffer {
@@ -68,8 +69,15 @@ void throw_undefined_input(const OpDef& op, int i, Loc loc) {
                            .wanted = "a tensor", .what = "undefined tensor", .loc = loc});
 }
 
+void throw_input_count(const OpDef& op, int n, Loc loc) {
+  throw_error<ValueError>({.op = op.name, .arg = "the inputs", .given = fmt::format("{} tensors", n),
+                           .wanted = op.n_in >= 0 ? fmt::format("{}", op.n_in) : fmt::format("at most {}", max_inputs),
+                           .what = "wrong number of inputs", .loc = loc});
+}
+
 void apply_unhooked(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out) {
   if (thread_state.call_site) loc = thread_state.call_site;
+  if (op.n_in >= 0 ? n != op.n_in : n > max_inputs) [[unlikely]] throw_input_count(op, n, loc);
   switch (op.kind) {
     case OpKind::pointwise: return apply_pointwise(op, in, n, attrs, loc, out);
     case OpKind::view: return apply_view(op, in, attrs, loc, out);

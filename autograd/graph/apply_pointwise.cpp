@@ -137,6 +137,12 @@ void check_in_place(const OpDef& op, const Tensor* in, int n, std::uint64_t want
   const bool made_by_view = self.node && static_cast<const Node*>(self.node.get())->op->kind == OpKind::view;
   const Storage& memory = *self.storage;
   const bool seen_by_view = memory.viewed.load(std::memory_order_relaxed) && !self.storage.unique();
+  for (int d = 0; d < self.shape.size(); ++d)
+    if (self.shape[d] > 1 && self.strides[d] == 0)
+      throw_error<ShapeError>({.op = std::string(op.name) + "_", .arg = "the tensor written to",
+                               .given = in[0].describe() + " with strides " + to_string(self.strides),
+                               .wanted = "each element at a place of its own; clone() makes one",
+                               .what = "several elements share one place in memory", .loc = loc});
   if (wants && (made_by_view || seen_by_view))
     refuse("views share this memory and would miss the recorded write; use the op that returns a new tensor");
 }

@@ -61,7 +61,7 @@ struct Node : NodeHeader {
   std::atomic<std::uint64_t> run{0};        // the backward run that holds this node, 0: none
   std::uint64_t visited = 0;                // run that marked it, for grad()
   bool reaches = false;                     // ... and whether it leads to a wanted input
-  std::atomic_flag lock = ATOMIC_FLAG_INIT; // guards a leaf's gradient and hooks
+  std::atomic_flag lock = ATOMIC_FLAG_INIT; // guards a leaf's gradient
   std::int32_t run_slot = -1;               // a leaf's place in the run that holds it
   NodeExtra* extra = nullptr;
   std::uint32_t bytes = 0;                  // of the whole block

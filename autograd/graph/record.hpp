@@ -16,6 +16,7 @@ void record(const OpDef& op, const Tensor* in, int n, std::uint64_t wants, Tenso
 void apply_pointwise(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out);
 
 [[noreturn, gnu::cold]] void throw_undefined_input(const OpDef& op, int i, Loc loc);
+[[noreturn, gnu::cold]] void throw_input_count(const OpDef& op, int n, Loc loc);
 [[noreturn, gnu::cold]] void throw_stale_input(const OpDef& op, int i, const Tensor& t, Loc loc);
 
 }  // namespace thalweg

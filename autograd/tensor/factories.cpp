@@ -164,7 +164,11 @@ Tensor wrap_bytes(void* data, DType dtype, const Dims& shape, const Dims& stride
     if (strides[d] < 0)
       throw_error<ShapeError>({.op = "wrap", .arg = "strides", .given = to_string(strides), .wanted = "0 or more",
                                .what = "negative stride", .loc = loc});
-    if (n > 0) last += (shape[d] - 1) * strides[d];
+    std::int64_t reach = 0;
+    if (n > 0 && (__builtin_mul_overflow(shape[d] - 1, strides[d], &reach) || reach > (std::int64_t{1} << 56) - last))
+      throw_error<ShapeError>({.op = "wrap", .arg = "strides", .given = to_string(strides),
+                               .wanted = "elements within 2^56 of the first", .what = "strides overflow", .loc = loc});
+    last += reach;
   }
   if (!data && n > 0)
     throw_error<ValueError>({.op = "wrap", .arg = "data", .given = "null", .wanted = "a pointer to the elements",

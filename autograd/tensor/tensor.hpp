@@ -94,7 +94,8 @@ class Tensor {
   /// Accumulates d(this)/d(leaf) into every leaf below. Throws GraphError, VersionError, ShapeError.
   void backward(BackwardOptions options = {}, Loc loc = Loc::here()) const;
   /// Calls `hook` with the gradient of this tensor when a backward pass knows it; a defined result replaces it.
-  /// Returns an id for remove_hook().
+  /// Returns an id for remove_hook(). The hook must not write to its argument. Hooks are set and removed while no
+  /// other thread runs backward through this tensor.
   std::uint64_t register_hook(std::function<Tensor(const Tensor&)> hook, Loc loc = Loc::here());
   void remove_hook(std::uint64_t id);
   /// The same elements without history; shares memory.

@@ -239,3 +239,75 @@ TEST_CASE("an error inside a hook names the hook's line") {
   const std::string text = message([&] { y.sum().backward(); });
   CHECK(says(text, "test_engine.cpp:" + std::to_string(line)));
 }
+
+TEST_CASE("a grad() inside a hook does not disturb the marks of the grad() around it") {
+  Tensor x = leaf({1});
+  Tensor h = x * 2.0, a = h * 3.0, b = x * 10.0;
+  Tensor sh = h.sum();
+  a.register_hook([&](const Tensor&) {
+    CHECK(at(tw::grad(sh, x, {.retain_graph = true})) == 2.0);
+    return Tensor();
+  });
+  CHECK(at(tw::grad(b.sum() + a.sum(), x, {.retain_graph = true})) == 16.0);
+}
+
+TEST_CASE("a hook that writes to its argument is refused, and no leaf has changed") {
+  Tensor a = leaf({1, 2, 3}), b = leaf({4, 5, 6});
+  Tensor c = (a + b) * 3.0;
+  a.register_hook([](const Tensor& g) {
+    Tensor h = g;
+    h.mul_(2.0);
+    return h;
+  });
+  CHECK(says(message([&] { c.sum().backward(); }), "a hook wrote to its argument"));
+  CHECK(!b.grad().defined());
+}
+
+TEST_CASE("the results of grad() share memory with nothing") {
+  Tensor a = leaf({1, 2}), b = leaf({3, 4});
+  std::vector<Tensor> g = tw::grad(((a + b) * 3.0).sum(), {a, b, a});
+  g[0].mul_(10.0);
+  CHECK(at(g[1]) == 3.0);
+  CHECK(at(g[2]) == 3.0);
+  Tensor seed = tw::ones({2}, tw::DType::f64);
+  Tensor r = tw::grad(a + 0.0, a, {.grad_outputs = {seed}});
+  r.mul_(5.0);
+  CHECK(at(seed) == 1.0);
+}
+
+TEST_CASE("a leaf met while another run holds it stays one leaf when it becomes free") {
+  // The other run is another thread's backward that waits in a hook until this thread has met the leaf.
+  Tensor w = leaf({2});
+  int calls = 0;
+  w.register_hook([&calls](const Tensor&) {
+    ++calls;
+    return Tensor();
+  });
+  Tensor h = w * 3.0;
+  Tensor y = (h * 1.0 + w * 4.0).sum();
+  tw::Node& node = *tw::node_of(w);
+  h.register_hook([&node](const Tensor&) {
+    node.run.store(0);  // what the other run's end does, between our two deliveries
+    return Tensor();
+  });
+  node.run.store(~std::uint64_t{0});  // what the other run's claim does
+  y.backward();
+  CHECK(calls == 1);
+  CHECK(at(w.grad()) == 7.0);
+}
+
+TEST_CASE("writing to a tensor whose elements share a place is refused") {
+  Tensor e = tw::expand(tw::zeros({1}), {3});
+  CHECK(says(message([&] { e.add_(tw::ones({3})); }), "share one place"));
+}
+
+TEST_CASE("the gradient kept by retain_grad() can be cleared") {
+  Tensor x = leaf({2});
+  Tensor y = x * 3.0;
+  y.retain_grad();
+  y.sum().backward({.retain_graph = true});
+  y.zero_grad();
+  CHECK(!y.grad().defined());
+  y.sum().backward();
+  CHECK(at(y.grad()) == 1.0);
+}
