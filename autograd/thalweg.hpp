@@ -12,6 +12,7 @@
 #include <thalweg/data/loader.hpp>
 #include <thalweg/io/safetensors.hpp>
 #include <thalweg/nn/nn.hpp>
+#include <thalweg/ops/function.hpp>
 #include <thalweg/ops/functions.hpp>
 #include <thalweg/ops/kernels/par.hpp>
 #include <thalweg/optim/optim.hpp>

@@ -85,7 +85,18 @@ std::vector<Tensor> pointwise_operands(const OpInfo& op, const Dims& shape, Numb
 
 std::vector<Case> cases_of(const OpInfo& op, const Options& options) {
   NoGrad off;
-  return op.pointwise() ? pointwise_cases(op, options) : structured_cases(op, options);
+  // More numbers, not other calls: the cases of a lower tier are the first ones of a higher.
+  const int rounds = options.tier == Tier::quick ? 1 : options.tier == Tier::standard ? 4 : 32;
+  std::vector<Case> all;
+  for (int round = 0; round < rounds; ++round) {
+    Options o = options;
+    o.seed += static_cast<std::uint64_t>(round);
+    for (Case& c : op.pointwise() ? pointwise_cases(op, o) : structured_cases(op, o)) {
+      c.index = static_cast<int>(all.size());
+      all.push_back(std::move(c));
+    }
+  }
+  return all;
 }
 
 std::vector<const Case*> variants(const std::vector<Case>& cases) {
@@ -158,9 +169,9 @@ std::string code_of(const OpInfo& op, const Case& c) {
   std::string in;
   for (std::size_t i = 0; i < c.in.size(); ++i) {
     in += i ? ", " : "";
-    in += elements <= 96 ? to_code(c.in[i]) : fmt::format("check::cases_of(op)[{}].in[{}]", c.index, i);
+    in += elements <= 96 ? to_code(c.in[i]) : fmt::format("check::cases_of(op, {{.tier = check::Tier::full}})[{}].in[{}]", c.index, i);
   }
-  const std::string attrs = !c.attrs_code.empty() ? c.attrs_code : c.attrs ? fmt::format("check::cases_of(op)[{}].attrs.get()", c.index) : "nullptr";
+  const std::string attrs = !c.attrs_code.empty() ? c.attrs_code : c.attrs ? fmt::format("check::cases_of(op, {{.tier = check::Tier::full}})[{}].attrs.get()", c.index) : "nullptr";
   return fmt::format("  const OpInfo& op = *find_op(\"{}\");  // of your own op: const OpInfo op = describe<YourOp>();\n"
                      "  const std::vector<Tensor> in{{{}}};{}\n"
                      "  Tensor out[4];\n"

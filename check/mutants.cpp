@@ -26,7 +26,8 @@ std::optional<double> constant_factor(const std::vector<double>& sound, const st
     bool fits = true;
     for (std::size_t i = 0; fits && i < sound.size(); ++i) {
       const double want = c * sound[i];
-      fits = same_value(mutated[i], want) || (c != 1 && std::fabs(mutated[i] - want) <= 1e-14 * std::fabs(want));
+      fits =
+          same_value(mutated[i], want) || (c != 1 && std::fabs(mutated[i] - want) <= 1e-14 * std::fabs(want));
     }
     if (fits) return c;
   }
@@ -84,20 +85,26 @@ void MutantTrial::judge(const std::string& name, Effect effect) {
   if (effect == Effect::none) return report_.equivalents.push_back(name);
   if (effect == Effect::result) return judge_result(name);
   ++report_.made;
-  if (red(Tier::quick, bit(Axis::jacobian)) || red(Tier::standard, gradient_axes | point_axes)) ++report_.caught;
-  else report_.survivors.push_back(name);
+  if (red(Tier::quick, bit(Axis::jacobian)) || red(Tier::standard, gradient_axes | point_axes))
+    ++report_.caught;
+  else
+    report_.survivors.push_back(name);
 }
 
 void MutantTrial::judge_result(const std::string& name) {
   ++report_.results_made;
-  if (red(Tier::quick, bit(Axis::jacobian))) ++report_.results_caught;
-  else report_.result_survivors.push_back(name);
+  if (red(Tier::quick, bit(Axis::jacobian)))
+    ++report_.results_caught;
+  else
+    report_.result_survivors.push_back(name);
 }
 
 void MutantTrial::judge_fault(const std::string& name, std::uint32_t axes) {
   ++report_.made;
-  if (red(Tier::quick, axes) || red(Tier::standard, axes)) ++report_.caught;
-  else report_.survivors.push_back(name);
+  if (red(Tier::quick, axes) || red(Tier::standard, axes))
+    ++report_.caught;
+  else
+    report_.survivors.push_back(name);
 }
 
 GradientRows MutantTrial::gradient_rows() const {
@@ -142,13 +149,53 @@ MutantReport mutate(std::span<const OpInfo* const> ops, const Options& options) 
   return report;
 }
 
+namespace {
+
+struct Reason {
+  const char* op;    // the name starts so
+  const char* kind;  // and ends so
+  const char* why;
+};
+
+constexpr Reason reasons[] = {
+    {"sign.dx", "", "the derivative is 0"},
+    {"pow.da step", "", "keeps the base from overflowing where b = 0 and the product is 0 anyway"},
+    {"atan2.d", "constant",
+     "stands for a^2 + b^2 = 0, where any positive number does; shows only where both squares underflow"},
+    {"atan2.d", "replaced", "a a or b b: both operands are the same"},
+    {"gather.vjp expand", "", "zeros, repeated"},
+    {"index_select.vjp expand", "", "zeros, repeated"},
+    {"cross_entropy_soft", "attribute 1",
+     "the ignored class is for class indices; targets here are probabilities"},
+    {"squared_difference:", "", "where a = b the gradient is 0"},
+    {"absolute_difference:", "", "where a = b the contributions are 0"},
+    {"absolute_difference.d", "factor", "only the sign of a - b counts"},
+    {"kl_term.db", "constant", "keeps the logarithm away from a b of 0, for which 0 is selected"},
+    {"elu.dx", "constant", "keeps exp() away from operands whose result is not selected"},
+    {"selu.dx", "constant", "keeps exp() away from operands whose result is not selected"},
+    {"gelu", "constant", "a bound past which the derivative is 0 or 1 already"},
+    {"silu.dx", "constant", "a bound past which the derivative is 0 or 1 already"},
+    {"", "replaced", "x x or x + x: both operands are the same"},
+};
+
+std::string with_reason(const std::string& name) {
+  for (const Reason& r : reasons)
+    if (name.starts_with(r.op) && name.ends_with(r.kind)) return fmt::format("{} ({})", name, r.why);
+  return name + " (not explained)";
+}
+
+}  // namespace
+
 std::string mutant_table(const MutantReport& report) {
-  std::string s = fmt::format("{} of {} mutants caught ({:.4f}) in {:.1f} s\n", report.caught, report.made, report.score(), report.seconds);
-  for (const std::string& name : report.survivors) s += fmt::format("  survived: {}\n", name);
-  s += fmt::format("Not counted: {} of {} changes of a result as a whole caught; {} mutants change no gradient:\n",
-                   report.results_caught, report.results_made, report.equivalents.size());
+  std::string s = fmt::format("{} of {} mutants caught ({:.4f}) in {:.1f} s\n", report.caught, report.made,
+                              report.score(), report.seconds);
+  for (const std::string& name : report.survivors) s += fmt::format("  survived: {}\n", with_reason(name));
+  s += fmt::format(
+      "Not counted: {} of {} changes of a result as a whole caught; {} mutants change no gradient:\n",
+      report.results_caught, report.results_made, report.equivalents.size());
   for (const std::string& name : report.result_survivors) s += fmt::format("  survived: {}\n", name);
-  for (const std::string& name : report.equivalents) s += fmt::format("  equivalent: {}\n", name);
+  for (const std::string& name : report.equivalents)
+    s += fmt::format("  equivalent: {}\n", with_reason(name));
   return s;
 }
 

@@ -1,5 +1,5 @@
-// Wrong attributes that an op's author might well write: the next dimension, the other direction, the next element.
-// Depends on mutants_hook.hpp and the structured ops. Invariant: one line of the table per way.
+// Wrong attributes that an op's author might well write: the next dimension, the other direction, the next
+// element. Depends on mutants_hook.hpp and the structured ops. Invariant: one line of the table per way.
 #include <thalweg/check/mutants_hook.hpp>
 #include <thalweg/ops/structured/index.hpp>
 #include <thalweg/ops/structured/loss.hpp>
@@ -92,7 +92,8 @@ void shape_ways(std::vector<Way>& to) {
                   auto& order = static_cast<Permute::Attrs*>(p)->order;
                   return next_each(order, in[0].dim());
                 }});
-  to.push_back({&op_def<Permute>(), [](void* p, const Tensor*, int) {  // its own inverse instead, or the other way round
+  to.push_back({&op_def<Permute>(),
+                [](void* p, const Tensor*, int) {  // its own inverse instead, or the other way round
                   Dims& order = static_cast<Permute::Attrs*>(p)->order;
                   Dims inverse = order;
                   for (int i = 0; i < order.size(); ++i) {
@@ -102,8 +103,10 @@ void shape_ways(std::vector<Way>& to) {
                   order = inverse;
                   return true;
                 }});
-  to.push_back({&op_def<Slice>(), [](void* p, const Tensor*, int) { return later(*static_cast<Slice::Attrs*>(p), 1); }});
-  to.push_back({&op_def<Slice>(), [](void* p, const Tensor*, int) { return later(*static_cast<Slice::Attrs*>(p), -1); }});
+  to.push_back({&op_def<Slice>(),
+                [](void* p, const Tensor*, int) { return later(*static_cast<Slice::Attrs*>(p), 1); }});
+  to.push_back({&op_def<Slice>(),
+                [](void* p, const Tensor*, int) { return later(*static_cast<Slice::Attrs*>(p), -1); }});
   dim_way<Slice>(to);
   to.push_back({&op_def<SliceBackward>(), [](void* p, const Tensor*, int) {
                   return later(static_cast<SliceBackward::Attrs*>(p)->slice, 1);
@@ -139,7 +142,8 @@ std::vector<Way> make_ways() {
   shape_ways(to);
   dims_way<Sum>(to), dims_way<Mean>(to), dims_way<Prod>(to), dims_way<Max>(to), dims_way<Min>(to);
   dim_way<Gather>(to), dim_way<ScatterAdd>(to), dim_way<IndexSelect>(to), dim_way<IndexAdd>(to);
-  dim_way<Softmax>(to), dim_way<SoftmaxBackward>(to), dim_way<LogSoftmax>(to), dim_way<LogSoftmaxBackward>(to);
+  dim_way<Softmax>(to), dim_way<SoftmaxBackward>(to), dim_way<LogSoftmax>(to),
+      dim_way<LogSoftmaxBackward>(to);
   dim_way<CumSum>(to), dim_way<CumProd>(to), dim_way<Recurrence>(to);
   reverse_way<CumSum>(to), reverse_way<CumProd>(to), reverse_way<Recurrence>(to);
   to.push_back({&op_def<Recurrence>(), [](void* p, const Tensor*, int) {
@@ -152,7 +156,8 @@ std::vector<Way> make_ways() {
   loss_ways<CrossEntropyBackward, CrossEntropyOptions>(to, cross);
   loss_ways<SoftCrossEntropyBackward, CrossEntropyOptions>(to, cross);
   loss_ways<NllLoss, NllOptions>(to, nll);
-  loss_ways<NllLossBackward, NllOptions>(to, [](void* p) { return &static_cast<NllLossBackward::Attrs*>(p)->options; });
+  loss_ways<NllLossBackward, NllOptions>(
+      to, [](void* p) { return &static_cast<NllLossBackward::Attrs*>(p)->options; });
   to.push_back({&op_def<Dropout>(), [](void* p, const Tensor*, int) {
                   ++static_cast<Dropout::Attrs*>(p)->key.offset;
                   return true;

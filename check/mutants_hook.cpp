@@ -1,4 +1,5 @@
-// See mutants_hook.hpp. Depends on functions.hpp. Invariant: the hook is out of the way while a corruption is computed.
+// See mutants_hook.hpp. Depends on functions.hpp. Invariant: the hook is out of the way while a corruption is
+// computed.
 #include <thalweg/check/mutants_hook.hpp>
 
 #include <algorithm>
@@ -17,7 +18,8 @@ bool alike(const Tensor& a, const Tensor& b) {
 }
 
 bool commutes(const OpDef& op) {
-  constexpr std::string_view names[] = {"add", "mul", "equal", "not_equal", "logical_and", "logical_or", "logical_xor", "maximum", "minimum"};
+  constexpr std::string_view names[] = {"add",        "mul",         "equal",   "not_equal", "logical_and",
+                                        "logical_or", "logical_xor", "maximum", "minimum"};
   return std::find(std::begin(names), std::end(names), op.name) != std::end(names);
 }
 
@@ -43,7 +45,8 @@ std::shared_ptr<void> copy_attributes(const OpDef& op, const void* attrs) {
 }  // namespace
 
 const char* mutation_name(VjpMutation m) noexcept {
-  constexpr const char* names[] = {"none", "negated", "factor", "replaced", "swapped", "attribute", "scaled", "other"};
+  constexpr const char* names[] = {"none",    "negated",   "factor", "replaced",
+                                   "swapped", "attribute", "scaled", "other"};
   return names[static_cast<int>(m)];
 }
 

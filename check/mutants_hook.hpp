@@ -1,6 +1,6 @@
 // VjpHook: watches the ops and saved values inside a vjp and corrupts one of them. Internal to check/.
-// Depends on graph/apply.hpp. Invariant: a corruption that would change a shape or throw is left out and the plain op
-// runs, so that no mutant is caught for being malformed.
+// Depends on graph/apply.hpp. Invariant: a corruption that would change a shape or throw is left out and the
+// plain op runs, so that no mutant is caught for being malformed.
 #pragma once
 
 #include <utility>
@@ -22,15 +22,15 @@ enum class VjpMutation : std::uint8_t {
 };
 const char* mutation_name(VjpMutation m) noexcept;
 
-/// Changes a copy of an op's attributes in its variant-th way: the next dimension, the other direction, one element on,
-/// another key. False where there is no such way for these inputs.
+/// Changes a copy of an op's attributes in its variant-th way: the next dimension, the other direction, one
+/// element on, another key. False where there is no such way for these inputs.
 bool shift_attributes(const OpDef& op, int variant, void* attrs, const Tensor* in, int n);
 inline constexpr int attribute_variants = 3;
 
 class VjpHook final : public ApplyHook {
  public:
-  /// The n-th time that `op` is applied, which is the same line of the vjp whatever branches a sample takes; or the
-  /// n-th saved value.
+  /// The n-th time that `op` is applied, which is the same line of the vjp whatever branches a sample takes;
+  /// or the n-th saved value.
   struct Plan {
     VjpMutation kind = VjpMutation::none;
     const OpDef* op = nullptr;
@@ -50,7 +50,8 @@ class VjpHook final : public ApplyHook {
   }
   /// Whether the mutation made sense anywhere.
   bool applied() const noexcept { return applied_; }
-  /// Whether it was left out somewhere because it would have changed a shape or thrown: shape checks would notice it.
+  /// Whether it was left out somewhere because it would have changed a shape or thrown: shape checks would
+  /// notice it.
   bool malformed() const noexcept { return malformed_; }
   /// Each op seen and how often at most in one vjp, in order of appearance.
   const std::vector<std::pair<const OpDef*, int>>& most_ops() const noexcept { return most_ops_; }
@@ -70,7 +71,9 @@ class VjpHook final : public ApplyHook {
 /// Hangs a hook into this thread (or, with null, takes it out) for the scope.
 class HookScope {
  public:
-  explicit HookScope(ApplyHook* hook) noexcept : kept_(thread_state.apply_hook) { thread_state.apply_hook = hook; }
+  explicit HookScope(ApplyHook* hook) noexcept : kept_(thread_state.apply_hook) {
+    thread_state.apply_hook = hook;
+  }
   HookScope(const HookScope&) = delete;
   HookScope& operator=(const HookScope&) = delete;
   ~HookScope() { thread_state.apply_hook = kept_; }

@@ -1,6 +1,6 @@
-// Mutants of derivative formulas: the op's f64 backward kernel is replaced by one on the Mutant lane, which corrupts one
-// arithmetic step. Depends on mutants_trial.hpp, simd/mutant.hpp.
-// Invariant: the table handed out while a mutant is in place differs from the op's own in one entry.
+// Mutants of derivative formulas: the op's f64 backward kernel is replaced by one on the Mutant lane, which
+// corrupts one arithmetic step. Depends on mutants_trial.hpp, simd/mutant.hpp. Invariant: the table handed
+// out while a mutant is in place differs from the op's own in one entry.
 #include <cmath>
 #include <limits>
 
@@ -55,8 +55,9 @@ struct Probe {
 std::vector<double> special_operands(const OpInfo& op, bool condition, int arity) {
   if (condition) return {0, 1, -1, 0.1, -0.1, 2, std::nan("")};
   const double inf = std::numeric_limits<double>::infinity();
-  std::vector<double> v{0,   -0.0, 1,   -1,   0.5,  -0.5, 2,     -2,    3.25, -3.25, 1e-3,  -1e-3,  12, -12,
-                        40,  -40,  710, -710, 2000, 1e20, -1e20, 1e-20, 1e-310, inf, -inf, std::nan("")};
+  std::vector<double> v{0,     -0.0, 1,     -1,    0.5,    -0.5, 2,    -2,          3.25,
+                        -3.25, 1e-3, -1e-3, 12,    -12,    40,   -40,  710,         -710,
+                        2000,  1e20, -1e20, 1e-20, 1e-310, inf,  -inf, std::nan("")};
   for (double k : op.row->kinks) v.push_back(k);
   if (arity == 1)
     for (int i = -400; i <= 400; ++i) v.push_back(0.0517 * i);
@@ -118,7 +119,8 @@ std::vector<double> run(PointwiseFn fn, const std::vector<Probe>& probes) {
   return all;
 }
 
-constexpr const char* kind_names[simd::mutation_count] = {"sign", "factor", "swapped", "replaced", "constant"};
+constexpr const char* kind_names[simd::mutation_count] = {"sign", "factor", "swapped", "replaced",
+                                                          "constant"};
 
 void mutate_operand(MutantTrial& trial, int operand, PointwiseFn fn) {
   constexpr const char* operands[3][3] = {{"x"}, {"a", "b"}, {"c", "a", "b"}};
@@ -137,7 +139,8 @@ void mutate_operand(MutantTrial& trial, int operand, PointwiseFn fn) {
       const PlanScope plan(k, kind);
       const std::vector<double> mutated = run(fn, probes);
       if (!simd::mutation_plan().applied) continue;
-      trial.judge(fmt::format("{}.d{} step {} {}", trial.op.name(), operands[trial.op.def->n_in - 1][operand], k, kind_names[kind]),
+      trial.judge(fmt::format("{}.d{} step {} {}", trial.op.name(), operands[trial.op.def->n_in - 1][operand],
+                              k, kind_names[kind]),
                   effect_of({sound}, {mutated}));
     }
 }
@@ -147,7 +150,8 @@ void mutate_operand(MutantTrial& trial, int operand, PointwiseFn fn) {
 void mutate_pointwise(MutantTrial& trial) {
   if (!trial.op.pointwise()) return;
   for (int i = 0; i < trial.op.def->n_in && i < 3; ++i)
-    if (const PointwiseFn fn = trial.op.mutant_backward[i]; fn && !trial.op.def->identity[i]) mutate_operand(trial, i, fn);
+    if (const PointwiseFn fn = trial.op.mutant_backward[i]; fn && !trial.op.def->identity[i])
+      mutate_operand(trial, i, fn);
 }
 
 }  // namespace thalweg::check

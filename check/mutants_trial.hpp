@@ -1,5 +1,6 @@
-// MutantTrial: judges the mutants of one op while they are in place. Internal to check/. Depends on mutants.hpp.
-// Invariant: a mutant is judged only after its effect is known, so that `made` holds no mutant that changes nothing.
+// MutantTrial: judges the mutants of one op while they are in place. Internal to check/. Depends on
+// mutants.hpp. Invariant: a mutant is judged only after its effect is known, so that `made` holds no mutant
+// that changes nothing.
 #pragma once
 
 #include <string>
@@ -29,7 +30,8 @@ class MutantTrial {
   const OpInfo& op;
   std::vector<Case> cases;
 
-  /// Whether the op is green as it stands. If not, says so among the survivors, and there is nothing to learn from it.
+  /// Whether the op is green as it stands. If not, says so among the survivors, and there is nothing to learn
+  /// from it.
   bool sound();
   /// With the mutant in place: counts it, and whether an axis turns red.
   void judge(const std::string& name, Effect effect);

@@ -1,6 +1,6 @@
-// Mutants inside a vjp: the op's vjp runs under a hook that corrupts one of the ops it applies or values it unpacks; and
-// inside composites: the path back through one of the ops that they are made of. Depends on mutants_trial.hpp,
-// mutants_hook.hpp. Invariant: the OpDef has its own functions back when a mutant ends.
+// Mutants inside a vjp: the op's vjp runs under a hook that corrupts one of the ops it applies or values it
+// unpacks; and inside composites: the path back through one of the ops that they are made of. Depends on
+// mutants_trial.hpp, mutants_hook.hpp. Invariant: the OpDef has its own functions back when a mutant ends.
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -65,7 +65,8 @@ class VjpMutants {
     } catch (const Error&) {
       // An op further on refuses the corrupted value: the gradient axis will say so.
     }
-    if (effect == Effect::none && hook.malformed()) return;  // harmless here, refused there: nothing left to catch
+    if (effect == Effect::none && hook.malformed())
+      return;  // harmless here, refused there: nothing left to catch
     if (hook.applied()) trial_.judge(name_of(plan), effect);
   }
 
@@ -83,8 +84,8 @@ class VjpMutants {
 
 // ---- composites ----
 
-/// Corrupts the path back through the k-th op that a composite is made of: its output's gradient is multiplied by
-/// `factor`, or the path to input `cut` ends there.
+/// Corrupts the path back through the k-th op that a composite is made of: its output's gradient is
+/// multiplied by `factor`, or the path to input `cut` ends there.
 class PathHook final : public ApplyHook {
  public:
   struct Plan {
@@ -188,7 +189,8 @@ void mutate_composite(MutantTrial& trial) {
     } catch (const Error&) {
       // No path is left at all: the gradient axis will say so.
     }
-    if (hook.applied()) trial.judge(fmt::format("{}.compose op {} {}", trial.op.name(), plan.k, what), effect);
+    if (hook.applied())
+      trial.judge(fmt::format("{}.compose op {} {}", trial.op.name(), plan.k, what), effect);
   };
   for (int k = 0; k < watch.most(); ++k) {
     one({k, -1, -1}, "negated");

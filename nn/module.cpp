@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstring>
 #include <map>
 #include <set>
 
@@ -92,18 +93,40 @@ class ModeSetter final : public Visitor {
 class Copier final : public Visitor {
  private:
   void replace(Tensor& t) {
-    Tensor& copy = copies_[t.get()];
+    const Tensor copy = copies_[t.get()];
     if (!copy.defined()) {
       originals_.push_back(t);  // keeps the key's address from being used again
-      copy = t.detach().clone();
-      if (t.requires_grad()) copy.set_requires_grad();
+      Tensor made = t.detach().clone();
+      if (t.requires_grad()) made.set_requires_grad();
+      copies_[made.get()] = made;  // visited again, it stays
+      copies_[t.get()] = made;
+      t = made;
+      return;
     }
     t = copy;
   }
   void on_parameter(const std::string&, Tensor& t) override { replace(t); }
   void on_buffer(const std::string&, Tensor& t) override { replace(t); }
+  /// A pointer is replaced before it is followed, or the original's tensors would be.
+  std::shared_ptr<void> on_shared(const std::string& path, const void* object, CopyPointee copy) override {
+    if (!copy)
+      throw_error<ValueError>({.op = "clone",
+                               .arg = fmt::format("'{}'", path),
+                               .given = "a pointer to what cannot be copied as a whole",
+                               .wanted = "a value, or a std::shared_ptr to a copyable type without virtual functions",
+                               .what = "the copy would share it with the original"});
+    std::shared_ptr<void>& made = shared_[{object, copy}];
+    if (!made) {
+      const std::shared_ptr<void> fresh = copy(object);
+      made = fresh;
+      shared_[{fresh.get(), copy}] = fresh;  // visited again, it stays
+      return fresh;
+    }
+    return made;
+  }
 
   std::map<const TensorBody*, Tensor> copies_;
+  std::map<std::pair<const void*, CopyPointee>, std::shared_ptr<void>> shared_;
   std::vector<Tensor> originals_;
 };
 
@@ -121,6 +144,14 @@ class Printer final : public Visitor {
   void on_leave(const std::string&, ModuleRef) override { --depth_; }
   std::size_t depth_ = 0;
 };
+
+/// The same shape and dtype, and the same bits.
+bool same_values(const Tensor& a, const Tensor& b) {
+  if (!(a.shape() == b.shape()) || a.dtype() != b.dtype()) return false;
+  const Tensor x = a.detach().contiguous(), y = b.detach().contiguous();
+  const std::size_t bytes = static_cast<std::size_t>(x.numel()) * itemsize(x.dtype());
+  return bytes == 0 || std::memcmp(x.view().data, y.view().data, bytes) == 0;
+}
 
 void list_problem(std::string& problems, const std::string& problem) {
   if (!problems.empty()) problems += "; ";
@@ -151,8 +182,11 @@ void load_state_dict(ModuleRef m, const NamedTensors& state, LoadOptions options
     if (!given.emplace(name, &tensor).second)
       list_problem(problems, fmt::format("'{}' is given twice", name));
   NamedTensors own = collect(m, Collector::all, true);
-  std::vector<std::pair<Tensor, const Tensor*>> copies;
+  std::vector<std::pair<Tensor, Tensor>> copies;
+  std::map<const TensorBody*, std::pair<std::string_view, const Tensor*>> first_name;
+  std::set<const void*> own_storage;
   for (auto& [name, tensor] : own) {
+    own_storage.insert(tensor.get()->storage.get());
     const auto found = given.find(name);
     if (found == given.end()) {
       if (options.strict) list_problem(problems, fmt::format("'{}' {} is missing", name, tensor.describe()));
@@ -162,7 +196,11 @@ void load_state_dict(ModuleRef m, const NamedTensors& state, LoadOptions options
     if (!source.defined() || !(source.shape() == tensor.shape()) || source.dtype() != tensor.dtype())
       list_problem(problems,
                    fmt::format("'{}' is {}, wanted {}", name, source.describe(), tensor.describe()));
-    copies.emplace_back(tensor, &source);
+    else if (const auto [first, fresh] = first_name.try_emplace(tensor.get(), name, &source);
+             !fresh && !same_values(*first->second.second, source))
+      list_problem(problems, fmt::format("'{}' and '{}' are one tensor, but their values differ",
+                                         first->second.first, name));
+    copies.emplace_back(tensor, source);
     given.erase(found);
   }
   if (options.strict)
@@ -176,7 +214,9 @@ void load_state_dict(ModuleRef m, const NamedTensors& state, LoadOptions options
                              .what = problems,
                              .loc = loc});
   const NoGrad guard;
-  for (auto& [tensor, source] : copies) tensor.copy_(*source, loc);
+  for (auto& [tensor, source] : copies)  // before the first write: the module's own memory changes with it
+    if (own_storage.count(source.get()->storage.get())) source = source.clone(loc);
+  for (auto& [tensor, source] : copies) tensor.copy_(source, loc);
 }
 
 void set_training(ModuleRef m, bool on) { ModeSetter(on).walk(m); }

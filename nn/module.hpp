@@ -60,8 +60,9 @@ template <class M>
 NamedTensors state_dict(const M& module) {
   return detail::state_dict(module_ref(module));
 }
-/// Copies `state` into the module's tensors. All or nothing: every missing, unexpected and mis-shaped entry
-/// is listed in one ValueError and the module is as before.
+/// Copies `state` into the module's tensors. All or nothing: every missing, unexpected and mis-shaped entry,
+/// and different values for one tensor under two names, is listed in one ValueError and the module is as
+/// before. `state` may hold the module's own tensors.
 template <class M>
 void load_state_dict(M& module, const NamedTensors& state, LoadOptions options = {}, Loc loc = Loc::here()) {
   detail::load_state_dict(module_ref(module), state, options, loc);
@@ -91,7 +92,8 @@ void zero_grad(M& module) {
   for (auto& [name, tensor] : named_parameters(module)) tensor.zero_grad();
 }
 /// A copy that shares nothing with `module` (a plain copy of the struct shares its tensors). Tied tensors
-/// stay tied.
+/// stay tied, and what several std::shared_ptr lead to is copied once. Throws ValueError for a raw pointer,
+/// and for a shared one to what cannot be copied whole (a type that is not copyable, a base class).
 template <class M>
 M clone(const M& module) {
   M copy = module;

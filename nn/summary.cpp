@@ -29,7 +29,8 @@ class EvaluationMode final : public Visitor {
  public:
   explicit EvaluationMode(ModuleRef m) { walk(m); }
   ~EvaluationMode() override {
-    for (auto& [flag, was] : saved_) *flag = was;
+    // Last first: a layer visited twice was saved again when its mode was off already.
+    for (auto s = saved_.rbegin(); s != saved_.rend(); ++s) *s->first = s->second;
   }
 
  private:

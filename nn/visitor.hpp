@@ -72,6 +72,25 @@ template <class T>
 concept List = !Visitable<T> && requires(T & t) {
   std::begin(t) != std::end(t);
 };
+template <class T>
+inline constexpr bool is_shared_ptr = false;
+template <class U>
+inline constexpr bool is_shared_ptr<std::shared_ptr<U>> = true;
+
+/// Makes a copy of what a pointer points to.
+using CopyPointee = std::shared_ptr<void> (*)(const void*);
+
+/// Null where a copy would not be the whole object: what cannot be copied, and a base class.
+template <class U>
+constexpr CopyPointee copy_pointee() {
+  if constexpr (std::is_copy_constructible_v<U> && (!std::is_polymorphic_v<U> || std::is_final_v<U>))
+    return [](const void* p) -> std::shared_ptr<void> {
+      return std::make_shared<U>(*static_cast<const U*>(p));
+    };
+  else
+    return nullptr;
+}
+
 /// std::optional, std::unique_ptr or std::shared_ptr to a module.
 template <class T>
 concept Handle = !Visitable<T> && !Callable<T> && requires(T & t) {
@@ -129,8 +148,16 @@ class Visitor {
     if constexpr (detail::List<T>) {
       int i = 0;
       for (auto& item : child) (*this)(std::string(name) + "." + std::to_string(i++), item);
+    } else if constexpr (detail::is_shared_ptr<T>) {
+      using U = std::remove_cv_t<typename T::element_type>;
+      if (!child) return;
+      if (auto other = on_shared(join(name), child.get(), detail::copy_pointee<U>()))
+        child = std::static_pointer_cast<U>(other);
+      (*this)(name, const_cast<U&>(*child));
     } else if constexpr (detail::Handle<T>) {
-      if (child) (*this)(name, *child);
+      if (!child) return;
+      if constexpr (std::is_pointer_v<T>) on_shared(join(name), child, nullptr);
+      (*this)(name, *child);
     } else {
       enter(name, module_ref(child));
     }
@@ -140,6 +167,12 @@ class Visitor {
   virtual void on_parameter(const std::string& /*path*/, Tensor& /*parameter*/) {}
   virtual void on_buffer(const std::string& /*path*/, Tensor& /*buffer*/) {}
   virtual void on_generator(const std::string& /*path*/, Generator& /*generator*/) {}
+  /// Before what a shared or raw pointer leads to is visited; the result takes the place of a shared pointer,
+  /// null keeps it. `copy` is null where a copy cannot be made.
+  virtual std::shared_ptr<void> on_shared(const std::string& /*path*/, const void* /*object*/,
+                                          detail::CopyPointee /*copy*/) {
+    return nullptr;
+  }
   /// Before and after what `module` holds.
   virtual void on_module(const std::string& /*path*/, ModuleRef /*module*/) {}
   virtual void on_leave(const std::string& /*path*/, ModuleRef /*module*/) {}

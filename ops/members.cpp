@@ -2,6 +2,10 @@
 // reductions. Depends on the op library. Invariant: in-place arithmetic goes through apply_in_place, which
 // refuses what would break a recorded gradient.
 #include <cmath>
+#include <cstdint>
+#include <string>
+
+#include <fmt/format.h>
 
 #include <thalweg/ops/functions.hpp>
 #include <thalweg/ops/kernels/copy.hpp>
@@ -36,11 +40,34 @@ void in_place(Tensor& self, const Tensor& b, Loc loc) {
   apply_in_place(ops::op_def<Op>(), in, 2, nullptr, loc);
 }
 
-/// The number beside `self`: of its dtype where that holds it, else as like() makes it, which in-place ops
-/// refuse.
-Tensor number(double b, const Tensor& self) {
-  if (is_floating(self.dtype()) || b == std::trunc(b)) return scalar(b, self.dtype());
-  return like(b, self);
+/// The number beside `self`, of its dtype. A fraction beside integers is as like() makes it, which in-place
+/// ops refuse; a whole number that the integers cannot hold is a ValueError.
+Tensor number(const char* op, double b, const Tensor& self, Loc loc) {
+  if (is_floating(self.dtype()) || b != std::trunc(b)) return like(b, self);
+  const bool in_i64 = b >= -0x1p63 && b < 0x1p63;
+  const bool truth = self.dtype() == DType::boolean;
+  const Tensor n = in_i64 ? like(static_cast<std::int64_t>(b), self) : Tensor();
+  if (truth ? b == 0 || b == 1 : in_i64 && n.dtype() == self.dtype()) return scalar(b, self.dtype());
+  throw_error<ValueError>({.op = op,
+                           .arg = "the number",
+                           .given = fmt::format("{}", b),
+                           .wanted = std::string("what ") + name(self.dtype()) + " can hold",
+                           .what = "an in-place op keeps the dtype",
+                           .loc = thread_state.call_site ? thread_state.call_site : loc});
+}
+
+/// Throws where two elements of `self` are one number in memory: the last write would win.
+void refuse_repeated(const char* op, const Tensor& self, Loc loc) {
+  if (self.numel() == 0) return;
+  for (int d = 0; d < self.dim(); ++d)
+    if (self.shape()[d] > 1 && self.strides()[d] == 0)
+      throw_error<ShapeError>(
+          {.op = op,
+           .arg = "the tensor written to",
+           .given = self.describe() + ", repeated along dim " + std::to_string(d),
+           .wanted = "one whose elements stand apart; clone() it first",
+           .what = "elements share memory",
+           .loc = loc});
 }
 
 /// copy_ and fill_ are not recorded: where a gradient would have to know of them, they are refused.
@@ -61,8 +88,8 @@ Tensor& Tensor::add_(const Tensor& b, Loc loc) { return in_place<ops::Add>(*this
 Tensor& Tensor::sub_(const Tensor& b, Loc loc) { return in_place<ops::Sub>(*this, b, loc), *this; }
 Tensor& Tensor::mul_(const Tensor& b, Loc loc) { return in_place<ops::Mul>(*this, b, loc), *this; }
 Tensor& Tensor::div_(const Tensor& b, Loc loc) { return in_place<ops::Div>(*this, b, loc), *this; }
-Tensor& Tensor::mul_(double b, Loc loc) { return in_place<ops::Mul>(*this, number(b, *this), loc), *this; }
-Tensor& Tensor::add_(double b, Loc loc) { return in_place<ops::Add>(*this, number(b, *this), loc), *this; }
+Tensor& Tensor::mul_(double b, Loc loc) { return in_place<ops::Mul>(*this, number("mul_", b, *this, loc), loc), *this; }
+Tensor& Tensor::add_(double b, Loc loc) { return in_place<ops::Add>(*this, number("add_", b, *this, loc), loc), *this; }
 
 Tensor& Tensor::copy_(const Tensor& source, Loc loc) {
   const ConstView views[] = {view(), source.view()};
@@ -74,6 +101,7 @@ Tensor& Tensor::copy_(const Tensor& source, Loc loc) {
                              .wanted = describe(),
                              .what = "the source does not broadcast to the tensor",
                              .loc = loc});
+  refuse_repeated("copy_", *this, loc);
   refuse_recorded("copy_", *this, &source, loc);
   Tensor from = source;
   if (source.get()->storage == body_->storage) {

@@ -40,8 +40,8 @@ void AdamState::check(const char* op, std::size_t position, const Tensor& p, con
   if (options.amsgrad) fits("max_exp_avg_sq", max_exp_avg_sq);
 }
 
-void Adam::update(bool decoupled, Loc loc) {
-  const char* op = decoupled ? "AdamW" : "Adam";
+void Adam::step(Loc loc) {
+  const char* op = decoupled_ ? "AdamW" : "Adam";
   for_each_gradient(op, loc, [&](Tensor& p, const Tensor& g, AdamState& s, const AdamOptions& o) {
     ++s.step;
     const double correction1 = bias_correction(o.beta1, s.step);
@@ -55,8 +55,8 @@ void Adam::update(bool decoupled, Loc loc) {
                           .beta1 = o.beta1,
                           .beta2 = o.beta2,
                           .epsilon = o.eps,
-                          .weight_decay = decoupled ? 0 : o.weight_decay,
-                          .decay_rate = decoupled ? o.lr * o.weight_decay : 0});
+                          .weight_decay = decoupled_ ? 0 : o.weight_decay,
+                          .decay_rate = decoupled_ ? o.lr * o.weight_decay : 0});
   });
 }
 

@@ -54,15 +54,18 @@ class Adam : public GroupedOptimizer<AdamOptions, AdamState> {
   explicit Adam(std::vector<Group<AdamOptions>> groups, Loc loc = Loc::here())
       : GroupedOptimizer("Adam", std::move(groups), loc) {}
   /// Updates every parameter that has a gradient. Nothing is recorded.
-  void step(Loc loc = Loc::here()) { update(false, loc); }
+  void step(Loc loc = Loc::here());
 
  protected:
-  Adam(const char* op, std::vector<Group<AdamOptions>> groups, Loc loc)
-      : GroupedOptimizer(op, std::move(groups), loc) {}
-  void update(bool decoupled, Loc loc);
+  struct Decoupled {};
+  Adam(Decoupled, std::vector<Group<AdamOptions>> groups, Loc loc)
+      : GroupedOptimizer("AdamW", std::move(groups), loc), decoupled_(true) {}
+
+ private:
+  bool decoupled_ = false;
 };
 
-/// Adam with decoupled weight decay.
+/// Adam with decoupled weight decay; also when stepped through a reference to Adam.
 class AdamW : public Adam {
  public:
   static AdamOptions keras(double lr = 1e-3) { return {.lr = lr, .weight_decay = 4e-3}; }
@@ -72,8 +75,7 @@ class AdamW : public Adam {
   explicit AdamW(std::vector<Tensor> parameters, AdamOptions options = keras(), Loc loc = Loc::here())
       : AdamW(std::vector<Group<AdamOptions>>{{std::move(parameters), options}}, loc) {}
   explicit AdamW(std::vector<Group<AdamOptions>> groups, Loc loc = Loc::here())
-      : Adam("AdamW", std::move(groups), loc) {}
-  void step(Loc loc = Loc::here()) { update(true, loc); }
+      : Adam(Decoupled{}, std::move(groups), loc) {}
 };
 
 }  // namespace thalweg::optim

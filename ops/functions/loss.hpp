@@ -16,6 +16,8 @@ Tensor softmax(Arg x, int dim = -1);
 Tensor log_softmax(Arg x, int dim = -1);
 /// y = m + log(sum exp(x - m)), m = 0 where the maximum is not finite; over nothing -inf.
 Tensor logsumexp(Arg x, int dim, bool keepdim = false);
+/// The same over any dims, none given: all. Throws IndexError, ValueError (a dim twice), DTypeError.
+Tensor logsumexp(Arg x, Over over = {});
 
 /// none, relu, sigmoid, tanh
 using Activation = kernels::Activation;

@@ -44,7 +44,8 @@ Tensor gelu_tanh(Arg x);
 Tensor silu(Arg x);      ///< x sigmoid(x)
 Tensor softplus(Arg x);  ///< log(1 + exp(x)), stable
 Tensor hardtanh(Arg x, double low = -1, double high = 1);  ///< clamp with gradient 0 at the edges
-/// x limited to [low, high]; gradient 1 at the edges; NaN propagates. Throws ValueError for low > high or NaN.
+/// x limited to [low, high], integers to the integers in it; gradient 1 at the edges; NaN propagates. Throws
+/// ValueError for low > high or NaN, and where x is of integers and none is in [low, high].
 Tensor clamp(Arg x, double low, double high);
 /// a where the condition is not zero, else b. Selects, never multiplies.
 Tensor where(Arg condition, Arg a, Arg b);
@@ -63,7 +64,8 @@ Tensor logical_not(Arg x);
 Tensor isnan(Arg x);
 Tensor isfinite(Arg x);
 
-/// A number beside a tensor: it takes the tensor's dtype (a fractional number beside integers: f32).
+/// A number beside a tensor: it takes the tensor's dtype. Beside integers a fractional number is f32, and a
+/// whole one that the dtype cannot hold is i64 (beyond that f32).
 Tensor like(Scalar s, const Tensor& beside);
 
 // Each operator with a tensor or a number on either side.

@@ -80,8 +80,9 @@ struct Section {
     distinct.fetch_add(1, std::memory_order_acq_rel);
     if (wait_for == 0) return;
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+    // Sleeping leaves the cores to the threads that are still on their way: there may be more threads than cores.
     while (distinct.load(std::memory_order_acquire) < wait_for && std::chrono::steady_clock::now() < deadline)
-      std::this_thread::yield();
+      std::this_thread::sleep_for(std::chrono::microseconds(20));
   }
 
   void run(std::int64_t chunk) {

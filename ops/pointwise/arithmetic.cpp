@@ -1,4 +1,8 @@
 // Public functions of the ops in arithmetic.inl, and their descriptions for the registry. Depends on library.hpp.
+#include <cmath>
+#include <cstdint>
+#include <limits>
+
 #include <fmt/format.h>
 
 #include <thalweg/ops/describe.hpp>
@@ -8,10 +12,18 @@
 namespace thalweg {
 namespace {
 
-[[noreturn]] void throw_limits(const char* op, double low, double high, Loc loc) {
+[[noreturn]] void throw_limits(const char* op, double low, double high, const char* wanted, Loc loc) {
   throw_error<ValueError>({.op = op, .arg = "the limits", .given = fmt::format("[{}, {}]", low, high),
-                           .wanted = "low <= high", .what = "empty interval",
+                           .wanted = wanted, .what = "empty interval",
                            .loc = thread_state.call_site ? thread_state.call_site : loc});
+}
+
+/// Whether the integer dtype has this whole number; bool takes part in arithmetic as i64.
+bool holds(DType d, Scalar s) {
+  if (s.i < 0 && s.d > 0) return false;  // an unsigned one beyond i64
+  if (d == DType::u8) return s.i >= 0 && s.i <= std::numeric_limits<std::uint8_t>::max();
+  if (d == DType::i32) return s.i == static_cast<std::int32_t>(s.i);
+  return true;
 }
 
 }  // namespace
@@ -31,7 +43,12 @@ Tensor minimum(Arg a, Arg b) { return apply<ops::Minimum>(a, b); }
 Tensor where(Arg condition, Arg a, Arg b) { return apply<ops::Where>(condition, a, b); }
 
 Tensor clamp(Arg x, double low, double high) {
-  if (!(low <= high)) throw_limits("clamp", low, high, x.loc);
+  if (!(low <= high)) throw_limits("clamp", low, high, "low <= high", x.loc);
+  if (x.t.defined() && !is_floating(x.t.dtype())) {  // the integers inside: a bound would be truncated
+    const double first = std::ceil(low), last = std::floor(high);
+    if (first > last) throw_limits("clamp", low, high, "limits with an integer between them", x.loc);
+    low = first, high = last;
+  }
   return apply<ops::Clamp>({.low = low, .high = high}, x);
 }
 
@@ -39,7 +56,8 @@ Tensor like(Scalar s, const Tensor& beside) {
   const DType d = beside.dtype();
   if (is_floating(d)) return scalar(s, d);
   if (!s.integral) return scalar(s, DType::f32);
-  return scalar(s, d == DType::boolean ? DType::i64 : d);
+  if (d != DType::boolean && holds(d, s)) return scalar(s, d);
+  return scalar(s, holds(DType::i64, s) ? DType::i64 : DType::f32);
 }
 
 void describe_arithmetic(std::vector<OpInfo>& to) { describe_all(ops::ArithmeticOps{}, to); }

@@ -157,7 +157,7 @@ void Norm::vjp(Vjp& v, const Attrs& t) {
   if (t.p == 1) return v.set(0, g * sign(x));
   if (t.p == 2) return v.set(0, x * divided_unless_zero(g, y));
   if (t.p == infinity) {
-    const Tensor chosen = equal(abs(x), y);
+    const Tensor chosen = logical_or(equal(abs(x), y), isnan(x));
     const Tensor ties = sum(chosen, {.dims = resolved(t.dims, x.dim()), .keepdim = true});
     return v.set(0, where(chosen, g / ties * sign(x), 0.0));
   }

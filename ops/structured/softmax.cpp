@@ -2,6 +2,7 @@
 // kernels/softmax. Invariant: a dim is resolved against the rank wherever it is used.
 #include <thalweg/ops/structured/softmax.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -278,6 +279,31 @@ Tensor softmax(Arg x, int dim) { return apply<ops::Softmax>({.dim = dim}, x); }
 Tensor log_softmax(Arg x, int dim) { return apply<ops::LogSoftmax>({.dim = dim}, x); }
 Tensor logsumexp(Arg x, int dim, bool keepdim) {
   return apply<ops::LogSumExp>({.dim = dim, .keepdim = keepdim}, x);
+}
+
+Tensor logsumexp(Arg x, Over over) {
+  if (!x.t.defined()) return logsumexp(x, -1);  // which says so
+  const ConstView view = x.t.view();
+  const Ins in{"logsumexp", thread_state.call_site ? thread_state.call_site : x.loc, 1, &view, 1};
+  ops::require_floating(in, 0, "x");
+  const Dims& shape = view.shape;
+  const Dims dims = ops::resolve_dims(in, over.dims, shape.size());
+  if (dims.size() == 1) return logsumexp(x, static_cast<int>(dims[0]), over.keepdim);
+  // The reduced dims go last and become one.
+  Dims order, rows;
+  std::int64_t n = 1;
+  for (int d = 0; d < shape.size(); ++d)
+    if (std::find(dims.begin(), dims.end(), d) == dims.end()) {
+      order.push_back(d);
+      rows.push_back(shape[d]);
+    }
+  for (const std::int64_t d : dims) {
+    order.push_back(d);
+    n *= shape[static_cast<int>(d)];
+  }
+  rows.push_back(n);
+  const Tensor y = logsumexp({reshape({permute(x, order), x.loc}, rows), x.loc}, -1);
+  return reshape({y, x.loc}, ops::reduced_shape(shape, dims, over.keepdim));
 }
 
 void describe_softmax(std::vector<OpInfo>& to) { describe_all(ops::SoftmaxOps{}, to); }

@@ -1,6 +1,6 @@
-// The library against values, gradients and second derivatives that torch computed (tests/golden/golden.txt, written by
-// tools/make_golden.py). Depends on the public functions only. Invariant: every differentiable op of the registry has a
-// case or a reason in `without_twin`.
+// The library against values, gradients and second derivatives that torch computed (tests/golden/golden.txt,
+// written by tools/make_golden.py). Depends on the public functions only. Invariant: every differentiable op
+// of the registry has a case or a reason in `without_twin`.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -58,13 +58,20 @@ std::vector<GoldenCase> read_golden() {
     }
     GoldenCase& c = cases.back();
     const Tensor t = parse_tensor(text);
-    if (key == "in") c.in.push_back(t);
-    else if (key == "grad") c.grad.push_back(t);
-    else if (key == "along") c.along.push_back(t);
-    else if (key == "second") c.second.push_back(t);
-    else if (key == "seed") c.seed = t;
-    else if (key == "out") c.out = t;
-    else FAIL("unknown line: ", key);
+    if (key == "in")
+      c.in.push_back(t);
+    else if (key == "grad")
+      c.grad.push_back(t);
+    else if (key == "along")
+      c.along.push_back(t);
+    else if (key == "second")
+      c.second.push_back(t);
+    else if (key == "seed")
+      c.seed = t;
+    else if (key == "out")
+      c.out = t;
+    else
+      FAIL("unknown line: ", key);
   }
   return cases;
 }
@@ -84,14 +91,34 @@ Call binary(F f) {
 /// By "op" for every variant, or by "op variant".
 void add_pointwise(Calls& to) {
   using A = Arg;
-  const std::pair<const char*, Tensor (*)(A)> one[] = {
-      {"neg", neg}, {"abs", abs}, {"square", square}, {"exp", exp}, {"expm1", expm1}, {"sin", sin}, {"cos", cos}, {"tanh", tanh},
-      {"erf", erf}, {"erfc", erfc}, {"sigmoid", sigmoid}, {"log_sigmoid", log_sigmoid}, {"relu", relu}, {"selu", selu}, {"gelu", gelu},
-      {"gelu_tanh", gelu_tanh}, {"silu", silu}, {"softplus", softplus}, {"reciprocal", reciprocal}, {"sign", sign}, {"log", log},
-      {"log1p", log1p}, {"sqrt", sqrt}, {"rsqrt", rsqrt}};
+  const std::pair<const char*, Tensor (*)(A)> one[] = {{"neg", neg},
+                                                       {"abs", abs},
+                                                       {"square", square},
+                                                       {"exp", exp},
+                                                       {"expm1", expm1},
+                                                       {"sin", sin},
+                                                       {"cos", cos},
+                                                       {"tanh", tanh},
+                                                       {"erf", erf},
+                                                       {"erfc", erfc},
+                                                       {"sigmoid", sigmoid},
+                                                       {"log_sigmoid", log_sigmoid},
+                                                       {"relu", relu},
+                                                       {"selu", selu},
+                                                       {"gelu", gelu},
+                                                       {"gelu_tanh", gelu_tanh},
+                                                       {"silu", silu},
+                                                       {"softplus", softplus},
+                                                       {"reciprocal", reciprocal},
+                                                       {"sign", sign},
+                                                       {"log", log},
+                                                       {"log1p", log1p},
+                                                       {"sqrt", sqrt},
+                                                       {"rsqrt", rsqrt}};
   for (const auto& [name, f] : one) to[name] = unary(f);
-  const std::pair<const char*, Tensor (*)(A, A)> two[] = {{"add", add}, {"sub", sub}, {"mul", mul}, {"div", div}, {"pow", pow},
-                                                         {"atan2", atan2}, {"maximum", maximum}, {"minimum", minimum}};
+  const std::pair<const char*, Tensor (*)(A, A)> two[] = {
+      {"add", add}, {"sub", sub},     {"mul", mul},         {"div", div},
+      {"pow", pow}, {"atan2", atan2}, {"maximum", maximum}, {"minimum", minimum}};
   for (const auto& [name, f] : two) to[name] = binary(f);
   to["leaky_relu plain"] = [](const Tensors& x) { return leaky_relu(x[0]); };
   to["leaky_relu slope"] = [](const Tensors& x) { return leaky_relu(x[0], 0.3); };
@@ -173,18 +200,26 @@ void add_products_and_losses(Calls& to) {
   to["logsumexp middle"] = [](const Tensors& x) { return logsumexp(x[0], 1); };
   to["softmax_backward"] = [](const Tensors& x) { return apply<ops::SoftmaxBackward>(x[0], x[1]); };
   to["log_softmax_backward"] = [](const Tensors& x) { return apply<ops::LogSoftmaxBackward>(x[0], x[1]); };
-  to["cross_entropy mean"] = to["cross_entropy ignored"] = to["cross_entropy image"] = to["cross_entropy_soft mean"] =
-      [](const Tensors& x) { return cross_entropy(x[0], x[1]); };
-  to["cross_entropy sum"] = [](const Tensors& x) { return cross_entropy(x[0], x[1], {.reduction = Reduction::sum}); };
-  to["cross_entropy none"] = [](const Tensors& x) { return cross_entropy(x[0], x[1], {.reduction = Reduction::none}); };
-  to["cross_entropy smoothing"] = [](const Tensors& x) { return cross_entropy(x[0], x[1], {.label_smoothing = 0.2}); };
+  to["cross_entropy mean"] = to["cross_entropy ignored"] = to["cross_entropy image"] =
+      to["cross_entropy_soft mean"] = [](const Tensors& x) { return cross_entropy(x[0], x[1]); };
+  to["cross_entropy sum"] = [](const Tensors& x) {
+    return cross_entropy(x[0], x[1], {.reduction = Reduction::sum});
+  };
+  to["cross_entropy none"] = [](const Tensors& x) {
+    return cross_entropy(x[0], x[1], {.reduction = Reduction::none});
+  };
+  to["cross_entropy smoothing"] = [](const Tensors& x) {
+    return cross_entropy(x[0], x[1], {.label_smoothing = 0.2});
+  };
   to["cross_entropy_soft smoothing sum"] = [](const Tensors& x) {
     return cross_entropy(x[0], x[1], {.reduction = Reduction::sum, .label_smoothing = 0.1});
   };
   to["nll_loss mean"] = [](const Tensors& x) { return nll_loss(x[0], x[1]); };
   to["nll_loss none"] = [](const Tensors& x) { return nll_loss(x[0], x[1], {.reduction = Reduction::none}); };
   to["squared_difference mse mean"] = [](const Tensors& x) { return mse_loss(x[0], x[1]); };
-  to["squared_difference mse sum"] = [](const Tensors& x) { return mse_loss(x[0], x[1], {.reduction = Reduction::sum}); };
+  to["squared_difference mse sum"] = [](const Tensors& x) {
+    return mse_loss(x[0], x[1], {.reduction = Reduction::sum});
+  };
   to["absolute_difference"] = [](const Tensors& x) { return l1_loss(x[0], x[1]); };
   to["kl_term"] = [](const Tensors& x) { return kl_div(x[0], x[1], {.reduction = Reduction::sum}); };
   to["bce_with_logits"] = [](const Tensors& x) { return bce_with_logits(x[0], x[1]); };
@@ -226,7 +261,8 @@ const std::map<std::string, const char*> without_twin{
     {"cast", "f64 to f64 here; the golden values are f64 throughout"},
     {"slice_backward", "not differentiable by itself in torch 1.13; the second derivative of slice"},
     {"cross_entropy_backward", "no public function in torch; the second derivative of cross_entropy"},
-    {"cross_entropy_soft_backward", "no public function in torch; the second derivative of cross_entropy_soft"},
+    {"cross_entropy_soft_backward",
+     "no public function in torch; the second derivative of cross_entropy_soft"},
     {"nll_loss_backward", "no public function in torch; the gradient of nll_loss"},
     {"relu_gradient", "no public function in torch; the gradient of linear_relu"},
     {"dropout", "the numbers drawn differ"},
@@ -272,5 +308,6 @@ TEST_CASE("every differentiable op has golden values, or a reason why not") {
   }
   CHECK(covered.size() >= 80);
   for (const OpInfo& op : registry())
-    if (op.def->differentiable) CHECK_MESSAGE(covered.count(op.name()) + without_twin.count(op.name()) == 1, op.name());
+    if (op.def->differentiable)
+      CHECK_MESSAGE(covered.count(op.name()) + without_twin.count(op.name()) == 1, op.name());
 }

@@ -1,5 +1,5 @@
-// The mutation run itself: mutants of sound ops are caught, an op whose samples see nothing lets them live, and the op is
-// as it was afterwards. Depends on the harness, the registry.
+// The mutation run itself: mutants of sound ops are caught, an op whose samples see nothing lets them live,
+// and the op is as it was afterwards. Depends on the harness, the registry.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -30,9 +30,16 @@ std::string joined(const std::vector<std::string>& names) {
 
 /// Sound, but sampled where x^2 is all that shows of x^2 + max(x - 100, 0).
 struct Blind {
-  static constexpr Row row{.name = "blind", .formula = "y = x^2, and x - 100 more above 100", .domain = {-2, 2}};
-  template <class V> static V f(V x) { return x * x + select(x > 100, x - 100, 0); }
-  template <class V> static V df_x(V x) { return x + x + select(x > 100, 1, 0); }
+  static constexpr Row row{
+      .name = "blind", .formula = "y = x^2, and x - 100 more above 100", .domain = {-2, 2}};
+  template <class V>
+  static V f(V x) {
+    return x * x + select(x > 100, x - 100, 0);
+  }
+  template <class V>
+  static V df_x(V x) {
+    return x + x + select(x > 100, 1, 0);
+  }
   static double ref(double x) { return x * x + (x > 100 ? x - 100 : 0); }
 };
 
@@ -43,8 +50,12 @@ struct OnlyOnes {
   static constexpr NeedMask needs[] = {need_input(1)};
   static void infer(const Ins& in, const NoAttrs&, Outs& out) { out.add(in[0].dtype, in[0].shape); }
   static void run(const Ins& in, const View* out, const NoAttrs&) { kernels::copy(in[0], out[0]); }
-  static void vjp(Vjp& v, const NoAttrs&) { v.set(0, v.g() * maximum(v.in(1), ones_like(v.in(1)) * 2.0) * 0.5); }
-  static std::vector<Tensor> reference(const std::vector<Tensor>& in, const NoAttrs&) { return {in[0].clone()}; }
+  static void vjp(Vjp& v, const NoAttrs&) {
+    v.set(0, v.g() * maximum(v.in(1), ones_like(v.in(1)) * 2.0) * 0.5);
+  }
+  static std::vector<Tensor> reference(const std::vector<Tensor>& in, const NoAttrs&) {
+    return {in[0].clone()};
+  }
   static void samples(SampleList& s) { s.add({s.normal({2, 3}), ones({2, 3}, DType::f64)}); }
   static void errors(ErrorList&) {}
 };
@@ -61,6 +72,7 @@ TEST_CASE("nearly every mutant inside the library's derivatives is caught") {
   CHECK(r.made == r.caught + static_cast<std::int64_t>(r.survivors.size()));
   CHECK(r.results_made > 500);
   CHECK(r.results_caught == r.results_made);
+  CHECK(check::mutant_table(r).find("not explained") == std::string::npos);
 }
 
 TEST_CASE("what no sample reaches survives, by name") {
@@ -73,7 +85,8 @@ TEST_CASE("what no sample reaches survives, by name") {
 
 TEST_CASE("a mutant that changes no gradient is listed, not made") {
   const MutantReport r = mutate(*find_op("square"));
-  CHECK(joined(r.equivalents) == "square.dx step 0 replaced\n");  // x + x with its second operand replaced by its first
+  CHECK(joined(r.equivalents) ==
+        "square.dx step 0 replaced\n");  // x + x with its second operand replaced by its first
   CHECK(r.survivors.empty());
   const MutantReport seen = mutate(describe<OnlyOnes>());
   CHECK(joined(seen.equivalents).find("only_ones.vjp saved 0 scaled") != std::string::npos);

@@ -1,6 +1,6 @@
-// Bugs that people do write, planted in the library's own ops: each turns the axis that is there for it red, while the
-// same axis is green for the sound op. Depends on the harness and the op structs.
-// Invariant: a planted op differs from the library's in one member.
+// Bugs that people do write, planted in the library's own ops: each turns the axis that is there for it red,
+// while the same axis is green for the sound op. Depends on the harness and the op structs. Invariant: a
+// planted op differs from the library's in one member.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -51,17 +51,32 @@ void fault_turns_red(kernels::Fault fault, const char* name, Axis axis) {
 }
 
 struct GeluOfTheOtherKind : ops::Gelu {
-  template <class V> static V f(V x) { return ops::GeluTanh::f(x); }
+  template <class V>
+  static V f(V x) {
+    return ops::GeluTanh::f(x);
+  }
 };
 struct GeluWithTheOtherGradient : ops::Gelu {
-  template <class V> static V df_x(V x) { return ops::GeluTanh::df_x(x); }
+  template <class V>
+  static V df_x(V x) {
+    return ops::GeluTanh::df_x(x);
+  }
 };
 
 struct MulSavesTheWrongOperand {
   static constexpr Row row{.name = "mul", .formula = "y = a b"};
-  template <class V> static V f(V a, V b) { return a * b; }
-  template <class V> static V da_a(V a) { return a; }
-  template <class V> static V db_a(V a) { return a; }
+  template <class V>
+  static V f(V a, V b) {
+    return a * b;
+  }
+  template <class V>
+  static V da_a(V a) {
+    return a;
+  }
+  template <class V>
+  static V db_a(V a) {
+    return a;
+  }
   static double ref(double a, double b) { return a * b; }
 };
 
@@ -104,7 +119,8 @@ struct CrossEntropyCountsIgnoredRows : ops::CrossEntropy {
     Attrs summed = t;
     summed.reduction = Reduction::sum;
     const Tensor x = v.in(0), target = v.in(1);
-    v.set(0, apply<ops::CrossEntropyBackward>(summed, v.g(), x, target) / static_cast<double>(target.numel()));
+    v.set(0,
+          apply<ops::CrossEntropyBackward>(summed, v.g(), x, target) / static_cast<double>(target.numel()));
   }
 };
 

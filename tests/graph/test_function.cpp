@@ -14,7 +14,6 @@
 #include <thalweg/autograd/graph/node.hpp>
 #include <thalweg/check/certify.hpp>
 #include <thalweg/ops/describe.hpp>
-#include <thalweg/ops/function.hpp>
 
 namespace tw = thalweg;
 using tw::Tensor;

@@ -141,3 +141,22 @@ TEST_CASE("nn: the summary counts a tied tensor once, and a layer as often as it
   CHECK(s.rows[0].own == 20);
   CHECK(s.rows[2].own == 20);
 }
+
+namespace {
+
+struct Twice {
+  nn::Dropout drop{0.5};
+  Tensor operator()(Arg x) { return drop(drop(x)); }
+  void visit(auto& f) {
+    f("first", drop);
+    f("second", drop);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("nn: the summary leaves a layer that stands twice in the model in its mode") {
+  Twice model;
+  nn::summary(model, {2, 3});
+  CHECK(model.drop.training);
+}

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <array>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -149,4 +150,66 @@ TEST_CASE("nn: describe prints a tree") {
         "Tanh\n"
         "  3: lambda\n");
   CHECK(nn::describe(Net()).starts_with("Net\n  first: Linear(3 -> 3)\n  0: Linear(3 -> 3, no bias)"));
+}
+
+namespace {
+
+/// A layer behind a pointer, reached twice, whose weight a third layer has too.
+struct Shared {
+  std::shared_ptr<nn::Linear> a = std::make_shared<nn::Linear>(nn::LinearOptions{.in = 2, .out = 2});
+  std::shared_ptr<nn::Linear> b = a;
+  nn::Linear tied = *a;
+  Tensor operator()(Arg x) { return tied((*b)((*a)(x))); }
+  void visit(auto& f) {
+    f("a", a);
+    f("b", b);
+    f("tied", tied);
+  }
+};
+
+struct Pair {
+  Tensor a = from({1.0, 2.0}), b = from({3.0, 4.0});
+  void visit(auto& f) {
+    f("a", a);
+    f("b", b);
+  }
+};
+
+struct Borrowing {
+  nn::Linear* layer;
+  void visit(auto& f) { f("layer", layer); }
+};
+
+}  // namespace
+
+TEST_CASE("nn: clone copies what stands behind a shared pointer, once, and leaves the original alone") {
+  const Shared model;
+  const TensorBody* weight = model.a->weight.get();
+  const Shared copy = nn::clone(model);
+  CHECK(model.a->weight.get() == weight);
+  CHECK(copy.a.get() != model.a.get());
+  CHECK(copy.a.get() == copy.b.get());
+  CHECK(copy.a->weight.get() != weight);
+  CHECK(copy.a->weight.get() == copy.tied.weight.get());
+  CHECK(copy.a->weight.requires_grad());
+  CHECK(nn::count(copy) == nn::count(model));
+  nn::Linear layer({.in = 2, .out = 2});
+  CHECK_THROWS_WITH_AS(nn::clone(Borrowing{&layer}), doctest::Contains("'layer'"), ValueError);
+}
+
+TEST_CASE("nn: load_state_dict takes the module's own tensors under other names") {
+  Pair pair;
+  nn::load_state_dict(pair, {{"a", pair.b}, {"b", pair.a}});
+  CHECK(pair.a.data<double>()[0] == 3);
+  CHECK(pair.b.data<double>()[0] == 1);
+}
+
+TEST_CASE("nn: load_state_dict reports different values for one tensor under two names") {
+  Pair tied;
+  tied.b = tied.a;
+  CHECK_THROWS_WITH_AS(nn::load_state_dict(tied, {{"a", from({5.0, 6.0})}, {"b", from({5.0, 7.0})}}),
+                       doctest::Contains("'a' and 'b'"), ValueError);
+  CHECK(tied.a.data<double>()[0] == 1);
+  nn::load_state_dict(tied, {{"a", from({5.0, 6.0})}, {"b", from({5.0, 6.0})}});
+  CHECK(tied.b.data<double>()[1] == 6);
 }

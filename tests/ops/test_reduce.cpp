@@ -152,3 +152,13 @@ TEST_CASE("recurrence: a filter in either direction; cumsum is the one with coef
   const Tensor own = from<double>({9, 2, 3, 5}, {4}), late = from<double>({2, 3, 5, 9}, {4});
   CHECK(numbers(recurrence(own, b)) == numbers(recurrence(late, b, {.lagged = true})));
 }
+
+TEST_CASE("norm with p = inf: a NaN reaches the gradient") {
+  const Tensor x = from({1.0, std::nan(""), 3.0}).set_requires_grad();
+  const Tensor y = norm(x, {.p = std::numeric_limits<double>::infinity()});
+  CHECK(std::isnan(y.item()));
+  y.backward();
+  CHECK(x.grad().data<double>()[0] == 0);
+  CHECK(std::isnan(x.grad().data<double>()[1]));
+  CHECK(x.grad().data<double>()[2] == 0);
+}

@@ -1,6 +1,7 @@
 // In-place members, and the verbs by which the engine adds and fits gradients.
 #include <doctest/doctest.h>
 
+#include <limits>
 #include <string>
 
 #include <thalweg/ops/kernels/fault.hpp>
@@ -106,4 +107,29 @@ TEST_CASE("add_into has the bits of add") {
   const Tensor expected = engine::add(a, column);
   engine::add_into(a, column);
   for (int i = 0; i < 37; ++i) CHECK(a.data<float>()[i] == expected.data<float>()[i]);
+}
+
+TEST_CASE("copy_ refuses a tensor whose elements share memory") {
+  const Tensor base = zeros({1, 3});
+  Tensor y = expand(base, {2, 3});
+  CHECK_THROWS_WITH_AS(y.copy_(from<float>({1, 2, 3, 4, 5, 6}, {2, 3})), doctest::Contains("share memory"),
+                       ShapeError);
+  CHECK(base.data<float>()[0] == 0);
+  Tensor row = base.reshape({3});
+  CHECK_NOTHROW(row.copy_(from<float>({1, 2, 3}, {3})));
+  Tensor none = expand(zeros({1, 0}), {2, 0});
+  CHECK_NOTHROW(none.copy_(zeros({2, 0})));
+}
+
+TEST_CASE("a number in place that the integer dtype cannot hold is a ValueError, not a wrapped one") {
+  Tensor u = from<std::uint8_t>({1, 2});
+  CHECK_THROWS_WITH_AS(u.add_(-5), doctest::Contains("u8"), ValueError);
+  CHECK_THROWS_AS(u.add_(256), ValueError);
+  CHECK_THROWS_AS(u.mul_(std::numeric_limits<double>::infinity()), ValueError);
+  CHECK(u.data<std::uint8_t>()[0] == 1);
+  u.add_(254);
+  CHECK(u.data<std::uint8_t>()[0] == 255);
+  Tensor i = from<std::int32_t>({1, 2});
+  CHECK_THROWS_AS(i.mul_(5e9), ValueError);
+  CHECK(i.mul_(-2147483648.0).data<std::int32_t>()[0] == -2147483647 - 1);
 }

@@ -54,3 +54,25 @@ TEST_CASE("softmax along a dim of a transposed tensor has the bits of the contig
 TEST_CASE("logsumexp over nothing is -inf") {
   CHECK(logsumexp(zeros({2, 0}), 1).data<float>()[1] == -infinity);
 }
+
+TEST_CASE("logsumexp over any dims is log of the sum of exp") {
+  Generator gen(4);
+  const Tensor x = randn({2, 3, 4}, gen, DType::f64).set_requires_grad();
+  for (const Dims& dims : {Dims{}, Dims{0, 2}, Dims{-1, 1}, Dims{1}, Dims{0, 1, 2}})
+    for (const bool keepdim : {false, true}) {
+      CAPTURE(to_string(dims));
+      const Over over{.dims = dims, .keepdim = keepdim};
+      const Tensor y = logsumexp(x, over), want = log(sum(exp(x), over));
+      REQUIRE(y.shape() == want.shape());
+      CHECK(sum(abs(y - want)).item() < 1e-13);
+      const Tensor dx = grad(sum(y), {x})[0], want_dx = grad(sum(want), {x})[0];
+      CHECK(sum(abs(dx - want_dx)).item() < 1e-13);
+    }
+  CHECK(logsumexp(from({2.0}, {})).item() == 2);
+  CHECK(logsumexp(zeros({0, 3})).item() == -infinity);
+  CHECK(logsumexp(zeros({2, 0, 3, 0}), Over{.dims = {1, 2}}).shape() == Dims{2, 0});
+  CHECK_THROWS_WITH_AS(logsumexp(x, Over{.dims = {0, 3}}), doctest::Contains("logsumexp"), IndexError);
+  CHECK_THROWS_WITH_AS(logsumexp(x, Over{.dims = {0, 0}}), doctest::Contains("logsumexp"), Error);
+  CHECK_THROWS_WITH_AS(logsumexp(Tensor{}), doctest::Contains("logsumexp"), Error);
+  CHECK_THROWS_WITH_AS(logsumexp(zeros({3}, DType::i64)), doctest::Contains("logsumexp"), DTypeError);
+}

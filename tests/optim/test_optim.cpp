@@ -215,3 +215,12 @@ TEST_CASE("optim: bad parameters and options are typed errors") {
   CHECK_THROWS_AS(adam.step(), ValueError);
   CHECK(p.data<float>()[0] == 1);
 }
+
+TEST_CASE("optim: an AdamW stays one when it is stepped as an Adam") {
+  Tensor p = from({1.0}), q = from({1.0});
+  optim::AdamW own({p.set_requires_grad()}), base({q.set_requires_grad()});
+  for (Tensor* t : {&p, &q}) t->set_grad(from({0.5}));
+  own.step();
+  static_cast<optim::Adam&>(base).step();
+  CHECK(q.item() == p.item());
+}

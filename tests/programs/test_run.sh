@@ -49,6 +49,15 @@ fake dpkg-query 'echo installed'
 run deps && run build
 [ ! -s "$work/log" ] || fail 'nothing to install, yet apt-get was called'
 
+# Asking for help fetches nothing, wherever among the options it stands.
+mkdir -p "$work/tree/build/release"
+fake real-mnist 'echo "mnist $*"'
+mv "$work/bin/real-mnist" "$work/tree/build/release/mnist"
+for option in --help -h; do
+  expect 0 "mnist --epochs 1 $option" run mnist --epochs 1 $option
+  [ ! -e "$work/tree/data-cache" ] || fail "./run mnist $option touched data-cache"
+done
+
 # No source of data: one line, status 1, nothing left behind but the note that spares the next call the wait.
 expect 1 'no source of MNIST' run data mnist
 [ "$(cd "$work/tree/data-cache/mnist" && echo *)" = no-source ] || fail 'something was left in data-cache/mnist'

@@ -13,7 +13,7 @@ enum class Mutation : int {
   factor,    ///< the result is multiplied by 1.0625
   swapped,   ///< operands change places (only where order matters)
   replaced,  ///< the second operand becomes the first; a function of one operand becomes that operand
-  constant,  ///< a literal c becomes 1.5 c + 0.25
+  constant,  ///< a literal c becomes 1.5 c, 0 becomes 0.25
 };
 inline constexpr int mutation_count = 5;
 
@@ -53,7 +53,7 @@ struct Mutant : V {
   Mutant(const V& x) : V(x) {}  // NOLINT(google-explicit-constructor)
   /// A literal of the formula is a step too.
   Mutant(double c)
-      : V(hit(Mutation::constant) ? 1.5 * c + 0.25 : c) {}  // NOLINT(google-explicit-constructor)
+      : V(!hit(Mutation::constant) ? c : c == 0 ? 0.25 : 1.5 * c) {}  // NOLINT(google-explicit-constructor)
 
   friend Mutant operator+(const Mutant& a, const Mutant& b) {
     return binary(a, b, false, [](const V& x, const V& y) { return x + y; });
