@@ -23,6 +23,10 @@
 namespace {
 
 using namespace thalweg;
+
+/// The share of mutants that a run over all ops must catch.
+constexpr double least_mutation_score = 0.95;
+
 namespace po = boost::program_options;
 
 struct Settings {
@@ -70,7 +74,7 @@ po::options_description make_options() {
       ("json", po::value<std::string>()->value_name("FILE"), "write the results as JSON")
       ("threads", po::value<std::string>()->value_name("N"), "threads of the kernels, 1 to 256")
       ("reference", po::value<std::string>()->value_name("FILE"), "write the operator reference and do nothing else")
-      ("mutants", "also corrupt every derivative and count what is caught")
+      ("mutants", "with --quick: also corrupt every derivative and count what is caught (else always done)")
       ("help", "print this");
   return d;
 }
@@ -101,7 +105,7 @@ Settings parse(int argc, char** argv) {
   Settings s;
   if (given.count("quick") && given.count("full")) throw UsageError("--quick and --full exclude each other");
   s.options.tier = given.count("quick") ? check::Tier::quick : given.count("full") ? check::Tier::full : check::Tier::standard;
-  s.mutants = given.count("mutants") > 0;
+  s.mutants = given.count("mutants") > 0 || s.options.tier != check::Tier::quick;
   if (given.count("json")) s.json = given["json"].as<std::string>();
   if (given.count("reference")) s.reference = given["reference"].as<std::string>();
   if (given.count("threads")) {
@@ -254,7 +258,10 @@ int run(const Settings& s) {
 #endif
   }
   if (!s.json.empty()) write_file(s.json, json_of(reports, score));
-  return failed == 0 ? 0 : 1;
+  const bool weak = s.ops.size() == registry().size() && score.made > 0 &&
+                    static_cast<double>(score.caught) < least_mutation_score * static_cast<double>(score.made);
+  if (weak) fmt::print("the mutation score is below {}\n", least_mutation_score);
+  return failed == 0 && !weak ? 0 : 1;
 }
 
 }  // namespace
