@@ -88,8 +88,12 @@ Tensor& Tensor::add_(const Tensor& b, Loc loc) { return in_place<ops::Add>(*this
 Tensor& Tensor::sub_(const Tensor& b, Loc loc) { return in_place<ops::Sub>(*this, b, loc), *this; }
 Tensor& Tensor::mul_(const Tensor& b, Loc loc) { return in_place<ops::Mul>(*this, b, loc), *this; }
 Tensor& Tensor::div_(const Tensor& b, Loc loc) { return in_place<ops::Div>(*this, b, loc), *this; }
-Tensor& Tensor::mul_(double b, Loc loc) { return in_place<ops::Mul>(*this, number("mul_", b, *this, loc), loc), *this; }
-Tensor& Tensor::add_(double b, Loc loc) { return in_place<ops::Add>(*this, number("add_", b, *this, loc), loc), *this; }
+Tensor& Tensor::mul_(double b, Loc loc) {
+  return in_place<ops::Mul>(*this, number("mul_", b, *this, loc), loc), *this;
+}
+Tensor& Tensor::add_(double b, Loc loc) {
+  return in_place<ops::Add>(*this, number("add_", b, *this, loc), loc), *this;
+}
 
 Tensor& Tensor::copy_(const Tensor& source, Loc loc) {
   const ConstView views[] = {view(), source.view()};
