@@ -113,7 +113,7 @@ class Copier final : public Visitor {
       throw_error<ValueError>({.op = "clone",
                                .arg = fmt::format("'{}'", path),
                                .given = "a pointer to what cannot be copied as a whole",
-                               .wanted = "a value, or a std::shared_ptr to a copyable type without virtual functions",
+                               .wanted = "a value, or a std::shared_ptr to a copyable type that is not virtual",
                                .what = "the copy would share it with the original"});
     std::shared_ptr<void>& made = shared_[{object, copy}];
     if (!made) {
