@@ -1,5 +1,6 @@
 // Trial: what one axis works with, and the functions of all axes. Internal to check/.
-// Depends on certify.hpp. Invariant: an axis ends at its first failure, whose input is the case last named by at().
+// Depends on certify.hpp. Invariant: an axis ends at its first failure, whose input is the case last named by
+// at().
 #pragma once
 
 #include <string>
@@ -18,7 +19,10 @@ struct NotApplicable {
 class Trial {
  public:
   Trial(const OpInfo& op_, const Options& options_, const std::vector<Case>& cases_, Axis axis)
-      : op(op_), options(options_), cases(cases_), numbers(options_.seed + static_cast<std::uint64_t>(axis)) {}
+      : op(op_),
+        options(options_),
+        cases(cases_),
+        numbers(options_.seed + static_cast<std::uint64_t>(axis)) {}
 
   const OpInfo& op;
   const Options& options;
@@ -55,7 +59,8 @@ class Trial {
   Case current_;
 };
 
-/// Operands of a pointwise op of the given shapes: f64 inside the domain and away from kinks; conditions are bool.
+/// Operands of a pointwise op of the given shapes: f64 inside the domain and away from kinks; conditions are
+/// bool.
 std::vector<Tensor> pointwise_operands(const OpInfo& op, const std::vector<Dims>& shapes, Numbers& numbers);
 /// The same shape for all operands.
 std::vector<Tensor> pointwise_operands(const OpInfo& op, const Dims& shape, Numbers& numbers);
@@ -65,12 +70,12 @@ std::vector<const Case*> variants(const std::vector<Case>& cases);
 std::vector<Tensor> cast_floating(const std::vector<Tensor>& in, DType dtype);
 /// Elements of all inputs that take a gradient.
 std::int64_t gradient_elements(const OpInfo& op, const Case& c);
-/// The calls of a case with much more data: every dimension above 1 grown by `factor`, elements repeated. Empty where
-/// the op refuses that.
+/// The calls of a case with much more data: every dimension above 1 grown by `factor`, elements repeated.
+/// Empty where the op refuses that.
 std::vector<Tensor> grown(const OpInfo& op, const Case& c, std::int64_t factor);
 
-/// Largest |got - want| relative to the largest finite |want|, or to `scale` if that is larger; infinite where NaNs or
-/// infinities differ.
+/// Largest |got - want| relative to the largest finite |want|, or to `scale` if that is larger; infinite
+/// where NaNs or infinities differ.
 double relative_error(const Tensor& got, const Tensor& want, double scale = 0);
 
 void try_forward(Trial& t);

@@ -1,6 +1,6 @@
-// Axes 11 determinism, 12 threads, 13 instruction sets, 18 random ops: the same bits, and what may differ by how much.
-// Depends on axes.hpp, par, simd/targets, fmt.
-// Invariant: threads and targets are put back as they were, whatever an op throws.
+// Axes 11 determinism, 12 threads, 13 instruction sets, 18 random ops: the same bits, and what may differ by
+// how much. Depends on axes.hpp, par, simd/targets, fmt. Invariant: threads and targets are put back as they
+// were, whatever an op throws.
 #include <algorithm>
 #include <cmath>
 
@@ -20,7 +20,8 @@ struct Result {
   int threads = 1;  // that took part in the forward
 };
 
-Result run_all(const OpInfo& op, const std::vector<Tensor>& in, const void* attrs, const std::vector<Tensor>& seeds) {
+Result run_all(const OpInfo& op, const std::vector<Tensor>& in, const void* attrs,
+               const std::vector<Tensor>& seeds) {
   Result r;
   r.out = evaluate(op, in, attrs);
   r.threads = par::last_distinct_threads();
@@ -52,7 +53,8 @@ void try_determinism(Trial& t) {
       // One call by itself between the two, so that an op that alternates is not always met at the same turn.
       const std::vector<Tensor> between = evaluate(t.op, in, c.attrs.get());
       const Result second = run_all(t.op, in, c.attrs.get(), seeds);
-      if (!same_bits(first.out, between) || !same_bits(first.out, second.out)) t.fail("a second call gives other bits");
+      if (!same_bits(first.out, between) || !same_bits(first.out, second.out))
+        t.fail("a second call gives other bits");
       if (!same_bits(first.grad, second.grad)) t.fail("a second backward gives other bits");
     }
 }
@@ -80,12 +82,14 @@ bool same_for_all_threads(Trial& t, const Case& c) {
     const Result many = run_all(t.op, c.in, c.attrs.get(), seeds);
     if (many.threads != n) return false;
     if (!same_bits(one.out, many.out)) t.fail(fmt::format("{} threads give other bits than one", n));
-    if (!same_bits(one.grad, many.grad)) t.fail(fmt::format("{} threads give other gradient bits than one", n));
+    if (!same_bits(one.grad, many.grad))
+      t.fail(fmt::format("{} threads give other gradient bits than one", n));
   }
   return true;
 }
 
-/// Every element times another factor: near 1, or of either sign, where sums cancel and the low bits of their parts show.
+/// Every element times another factor: near 1, or of either sign, where sums cancel and the low bits of their
+/// parts show.
 void jitter(Tensor& x, bool any_sign) {
   double* p = x.mutable_data<double>();
   for (std::int64_t i = 0; i < x.numel(); ++i) {
@@ -128,7 +132,8 @@ void try_threads(Trial& t) {
   const std::int64_t asked = t.by_tier(1, 3, 16);
   std::int64_t wanted = asked;
   std::vector<const Case*> order;  // the last, the first, the last but one, ...
-  for (std::size_t i = 0, n = t.cases.size(); i < n; ++i) order.push_back(&t.cases[i % 2 ? i / 2 : n - 1 - i / 2]);
+  for (std::size_t i = 0, n = t.cases.size(); i < n; ++i)
+    order.push_back(&t.cases[i % 2 ? i / 2 : n - 1 - i / 2]);
   for (const Case* c : order) {
     for (std::int64_t budget : {600000, 4000000}) {
       // The largest growth that stays within the budget of elements.
@@ -168,27 +173,29 @@ void try_threads(Trial& t) {
 
 namespace {
 
-void compare_targets(Trial& t, const std::vector<Tensor>& got, const std::vector<Tensor>& want, double allowed, const char* what,
-                     simd::Target target) {
+void compare_targets(Trial& t, const std::vector<Tensor>& got, const std::vector<Tensor>& want,
+                     double allowed, const char* what, simd::Target target) {
   for (std::size_t j = 0; j < got.size(); ++j) {
     if (!got[j].defined()) continue;
     const double error = relative_error(got[j], want[j], is_floating(got[j].dtype()) ? 1 : 0);
     const double bound = is_floating(got[j].dtype()) ? allowed * epsilon(got[j].dtype()) : 0;
     if (!(error <= bound))
-      t.fail(fmt::format("{}: {} {} differs from scalar by {:.3g}, allowed {:.3g}", simd::target_name(target), what, j, error, bound));
+      t.fail(fmt::format("{}: {} {} differs from scalar by {:.3g}, allowed {:.3g}", simd::target_name(target),
+                         what, j, error, bound));
   }
 }
 
 /// Element by element, within twice the row's bound: each target is within the bound of the exact value.
 void compare_ulp(Trial& t, const Tensor& got, const Tensor& want, simd::Target target) {
   const bool floating = is_floating(got.dtype());
-  const double bound = !floating ? 0 : 2 * (got.dtype() == DType::f32 ? t.op.row->ulp_f32 : t.op.row->ulp_f64) + 1;
+  const double bound =
+      !floating ? 0 : 2 * (got.dtype() == DType::f32 ? t.op.row->ulp_f32 : t.op.row->ulp_f64) + 1;
   const std::vector<double> a = values(got), b = values(want);
   for (std::size_t k = 0; k < a.size(); ++k) {
     const double error = ulp_error(a[k], b[k], t.op.row->error_floor, got.dtype());
     if (!(error <= bound))
-      t.fail(fmt::format("{}: element {} is {:.17g}, scalar gives {:.17g}: {:.3g} ulp, allowed {:.3g}", simd::target_name(target), k, a[k],
-                         b[k], error, bound));
+      t.fail(fmt::format("{}: element {} is {:.17g}, scalar gives {:.17g}: {:.3g} ulp, allowed {:.3g}",
+                         simd::target_name(target), k, a[k], b[k], error, bound));
   }
 }
 
@@ -207,9 +214,12 @@ void targets_of_case(Trial& t, const Case& c, const std::vector<Tensor>& in) {
     const simd::TargetScope scope(target);
     poison_like(scalar);
     const Result r = run_all(t.op, in, c.attrs.get(), seeds);
-    if (t.op.pointwise()) compare_ulp(t, r.out[0], scalar.out[0], target);
-    else compare_targets(t, r.out, scalar.out, 16 + 4 * std::sqrt(terms), "output", target);
-    compare_targets(t, r.grad, scalar.grad, 64 + (t.op.pointwise() ? 0 : 4 * std::sqrt(terms)), "gradient", target);
+    if (t.op.pointwise())
+      compare_ulp(t, r.out[0], scalar.out[0], target);
+    else
+      compare_targets(t, r.out, scalar.out, 16 + 4 * std::sqrt(terms), "output", target);
+    compare_targets(t, r.grad, scalar.grad, 64 + (t.op.pointwise() ? 0 : 4 * std::sqrt(terms)), "gradient",
+                    target);
   }
 }
 
@@ -219,7 +229,8 @@ void try_targets(Trial& t) {
   if (simd::supported_targets().size() < 2) t.not_applicable("this CPU has the scalar target only");
   if (t.op.pointwise()) {
     for (const Case* c : variants(t.cases)) {
-      const std::vector<Tensor> in = pointwise_operands(t.op, Dims{t.by_tier(1003, 10007, 100003)}, t.numbers);
+      const std::vector<Tensor> in =
+          pointwise_operands(t.op, Dims{t.by_tier(1003, 10007, 100003)}, t.numbers);
       for (DType dtype : {DType::f64, DType::f32}) targets_of_case(t, *c, cast_floating(in, dtype));
     }
     return;
@@ -234,13 +245,16 @@ void try_random(Trial& t) {
   for (const Case& c : t.cases) {
     t.at(c);
     const std::vector<Tensor> seeds = seeds_for(t, c.in, c.attrs.get());
-    const Result first = run_all(t.op, c.in, c.attrs.get(), seeds), second = run_all(t.op, c.in, c.attrs.get(), seeds);
-    if (!same_bits(first.out, second.out) || !same_bits(first.grad, second.grad)) t.fail("the same key gives other bits");
-    // The gradient must be that of the very draw that the forward made: for a random op that is linear in its input,
-    // f(x) = J x.
+    const Result first = run_all(t.op, c.in, c.attrs.get(), seeds),
+                 second = run_all(t.op, c.in, c.attrs.get(), seeds);
+    if (!same_bits(first.out, second.out) || !same_bits(first.grad, second.grad))
+      t.fail("the same key gives other bits");
+    // The gradient must be that of the very draw that the forward made: for a random op that is linear in its
+    // input, f(x) = J x.
     if (t.op.linear && any_gradient(t.op, c.in)) {
       const Dot a = dot(seeds, first.out), b = dot(first.grad, c.in);
-      if (!(std::fabs(a.value - b.value) <= 1e-12 * (a.magnitude + b.magnitude))) t.fail("forward and backward use different draws");
+      if (!(std::fabs(a.value - b.value) <= 1e-12 * (a.magnitude + b.magnitude)))
+        t.fail("forward and backward use different draws");
     }
     seen.push_back(first);
   }

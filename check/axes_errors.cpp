@@ -17,8 +17,8 @@ void compare_meta(Trial& t, const Meta* announced, int n, const std::vector<Tens
   for (int j = 0; j < n; ++j) {
     const Tensor& y = out[static_cast<std::size_t>(j)];
     if (!(announced[j].shape == y.shape()) || announced[j].dtype != y.dtype())
-      t.fail(fmt::format("inference announces {} for output {}, the op made {}", describe(announced[j].dtype, announced[j].shape), j,
-                         y.describe()));
+      t.fail(fmt::format("inference announces {} for output {}, the op made {}",
+                         describe(announced[j].dtype, announced[j].shape), j, y.describe()));
   }
 }
 
@@ -35,11 +35,15 @@ void check_inference(Trial& t, const Case& c, const std::vector<Tensor>& in) {
     ins.present |= std::uint64_t{1} << i;
   }
   Outs announced;
-  if (op.kind == OpKind::pointwise) infer_pointwise(op, ins, announced);
-  else if (op.kind == OpKind::view) announced.add(in[0].dtype(), op.view(ins, c.attrs.get()).shape);
-  else op.infer(ins, c.attrs.get(), announced);
+  if (op.kind == OpKind::pointwise)
+    infer_pointwise(op, ins, announced);
+  else if (op.kind == OpKind::view)
+    announced.add(in[0].dtype(), op.view(ins, c.attrs.get()).shape);
+  else
+    op.infer(ins, c.attrs.get(), announced);
   compare_meta(t, announced.meta, announced.n, out);
-  if (op.n_out != announced.n) t.fail(fmt::format("n_out is {}, inference announces {}", op.n_out, announced.n));
+  if (op.n_out != announced.n)
+    t.fail(fmt::format("n_out is {}, inference announces {}", op.n_out, announced.n));
 }
 
 }  // namespace
@@ -64,7 +68,8 @@ void try_inference(Trial& t) {
 namespace {
 
 /// Calls with bad arguments; the error must be of this op, say what was given and wanted, and contain `text`.
-void expect_error(Trial& t, const Case& c, bool (*expected)(const std::exception&), const std::string& type, const std::string& text) {
+void expect_error(Trial& t, const Case& c, bool (*expected)(const std::exception&), const std::string& type,
+                  const std::string& text) {
   t.at(c);
   const auto call = [&] {
     try {
@@ -73,8 +78,10 @@ void expect_error(Trial& t, const Case& c, bool (*expected)(const std::exception
       const std::string what = e.what();
       if (!expected(e)) t.fail(fmt::format("throws the wrong type (wanted {}): {}", type, what));
       if (what.find(text) == std::string::npos) t.fail(fmt::format("\"{}\" does not say \"{}\"", what, text));
-      if (what.find(t.op.name()) == std::string::npos) t.fail(fmt::format("\"{}\" does not name the op", what));
-      if (e.given().empty() || e.wanted().empty()) t.fail(fmt::format("\"{}\" does not tell both what was given and what was wanted", what));
+      if (what.find(t.op.name()) == std::string::npos)
+        t.fail(fmt::format("\"{}\" does not name the op", what));
+      if (e.given().empty() || e.wanted().empty())
+        t.fail(fmt::format("\"{}\" does not tell both what was given and what was wanted", what));
       return;
     } catch (const std::exception& e) {
       t.fail(fmt::format("throws no error of the library: {}", e.what()));
@@ -85,18 +92,22 @@ void expect_error(Trial& t, const Case& c, bool (*expected)(const std::exception
   const std::int64_t nodes = live_nodes(), blocks = mem::stats().live_blocks;
   call();
   if (live_nodes() != nodes || mem::stats().live_blocks != blocks)
-    t.fail(fmt::format("the failed call left {} nodes and {} blocks of memory behind", live_nodes() - nodes, mem::stats().live_blocks - blocks));
+    t.fail(fmt::format("the failed call left {} nodes and {} blocks of memory behind", live_nodes() - nodes,
+                       mem::stats().live_blocks - blocks));
 }
 
 template <class E>
-bool is(const std::exception& e) { return dynamic_cast<const E*>(&e) != nullptr; }
+bool is(const std::exception& e) {
+  return dynamic_cast<const E*>(&e) != nullptr;
+}
 
 /// Inputs that some sample leaves out are optional; any other must be refused when undefined.
 void undefined_inputs(Trial& t) {
   if (t.cases.empty() || t.op.def->n_in == 0) return;
   const Case& c = t.cases.front();
   for (std::size_t i = 0; i < c.in.size(); ++i) {
-    const bool optional = std::any_of(t.cases.begin(), t.cases.end(), [&](const Case& o) { return i >= o.in.size() || !o.in[i].defined(); });
+    const bool optional = std::any_of(t.cases.begin(), t.cases.end(),
+                                      [&](const Case& o) { return i >= o.in.size() || !o.in[i].defined(); });
     if (optional || !c.in[i].defined()) continue;
     Case bad = c;
     bad.in[i] = Tensor();
@@ -126,7 +137,8 @@ void try_errors(Trial& t) {
     for (std::size_t k = 0; k < list.list().size(); ++k) {
       const ErrorCase& e = list.list()[k];
       Case bad;
-      bad.attrs_code = fmt::format("[&] {{ static ErrorList e; op.errors(e); return e.list()[{}].attrs.get(); }}()", k);
+      bad.attrs_code =
+          fmt::format("[&] {{ static ErrorList e; op.errors(e); return e.list()[{}].attrs.get(); }}()", k);
       bad.in = e.in;
       bad.attrs = e.attrs ? e.attrs : default_attrs(*t.op.def);
       bad.note = "a bad argument from the op's errors()";

@@ -40,7 +40,8 @@ std::vector<const Case*> small_cases(const Trial& t, std::int64_t limit) {
     if (n <= limit && size <= 4 * limit) small.push_back(&c);
     if (n > 0 && (!least || size < least_size)) least = &c, least_size = size;
   }
-  const bool some = std::any_of(small.begin(), small.end(), [&](const Case* c) { return gradient_elements(t.op, *c) > 0; });
+  const bool some =
+      std::any_of(small.begin(), small.end(), [&](const Case* c) { return gradient_elements(t.op, *c) > 0; });
   if (!some && least) small.push_back(least);
   return small;
 }
@@ -48,7 +49,8 @@ std::vector<const Case*> small_cases(const Trial& t, std::int64_t limit) {
 void expect(const Trial& t, const GradReport& report) {
   if (!report.ok) t.fail(report.message);
   if (report.kinks * 4 > report.checked && report.checked > 4)
-    t.fail(fmt::format("{} of {} derivatives lie at kinks: the samples do not keep away from them", report.kinks, report.checked));
+    t.fail(fmt::format("{} of {} derivatives lie at kinks: the samples do not keep away from them",
+                       report.kinks, report.checked));
 }
 
 }  // namespace
@@ -77,7 +79,8 @@ void try_directions(Trial& t) {
 
 void try_duality(Trial& t) {
   t.need_gradient();
-  if (!t.op.pointwise() && !t.op.linear && !t.op.multilinear) t.not_applicable("double vjp: no forward mode of its own");
+  if (!t.op.pointwise() && !t.op.linear && !t.op.multilinear)
+    t.not_applicable("double vjp: no forward mode of its own");
   for (const Case& c : t.cases) {
     if (!t.differentiable(c)) continue;
     const std::vector<Tensor> in = as_f64(c);
@@ -93,7 +96,8 @@ void try_duality(Trial& t) {
     const Dot a = dot(v, forward_mode), b = dot(reverse_mode, u);
     const double allowed = 1e-12 * (a.magnitude + b.magnitude);
     if (!(std::fabs(a.value - b.value) <= allowed))
-      t.fail(fmt::format("<v, J u> = {:.15g} by forward mode, <J'v, u> = {:.15g} by reverse mode", a.value, b.value));
+      t.fail(fmt::format("<v, J u> = {:.15g} by forward mode, <J'v, u> = {:.15g} by reverse mode", a.value,
+                         b.value));
   }
 }
 
@@ -115,9 +119,11 @@ void check_symmetry(Trial& t, const Case& c, const Function& f, const std::vecto
   for (double v : h.at) size = std::fmax(size, std::fabs(v));
   for (std::int64_t r = 0; r < h.rows; ++r)
     for (std::int64_t k = 0; k < r; ++k) {
-      const double a = h.at[static_cast<std::size_t>(r * h.columns + k)], b = h.at[static_cast<std::size_t>(k * h.columns + r)];
+      const double a = h.at[static_cast<std::size_t>(r * h.columns + k)],
+                   b = h.at[static_cast<std::size_t>(k * h.columns + r)];
       if (!(std::fabs(a - b) <= 1e-11 * size))
-        t.fail(fmt::format("the Hessian is not symmetric: {:.15g} at [{},{}], {:.15g} at [{},{}]", a, r, k, b, k, r));
+        t.fail(fmt::format("the Hessian is not symmetric: {:.15g} at [{},{}], {:.15g} at [{},{}]", a, r, k, b,
+                           k, r));
     }
 }
 
@@ -134,7 +140,8 @@ void check_third_order(Trial& t, const Case& c, const Function& f, const std::ve
   o.linear = false;  // products of three are no longer linear in one direction
   o.directions = static_cast<int>(t.by_tier(1, 3, 8));
   const GradReport report = gradcheck_function(vjp_function(second, xv.size(), c.fixed), xvw, o);
-  if (!report.ok) t.fail("third order (inputs, output gradients, second output gradients): " + report.message);
+  if (!report.ok)
+    t.fail("third order (inputs, output gradients, second output gradients): " + report.message);
 }
 
 }  // namespace
@@ -166,25 +173,32 @@ void try_f32_gradient(Trial& t) {
   t.need_gradient();
   for (const Case& c : t.cases) {
     if (!t.differentiable(c)) continue;
-    const std::vector<Tensor> single = cast_floating(c.in, DType::f32), wide = cast_floating(single, DType::f64);
+    const std::vector<Tensor> single = cast_floating(c.in, DType::f32),
+                              wide = cast_floating(single, DType::f64);
     t.at(c, single);
     std::vector<Tensor> v, v64;
     for (const Tensor& y : forward(t.op, leaves(t.op, single), c.attrs.get())) {
-      if (y.requires_grad() && y.dtype() != DType::f32 && !t.op.row->sets_dtype) t.fail(fmt::format("an f32 op gives {}", name(y.dtype())));
+      if (y.requires_grad() && y.dtype() != DType::f32 && !t.op.row->sets_dtype)
+        t.fail(fmt::format("an f32 op gives {}", name(y.dtype())));
       v.push_back(y.requires_grad() ? cast(t.numbers.signed_units(y.shape()), y.dtype()) : Tensor());
       v64.push_back(cast(v.back(), DType::f64));
     }
-    const std::vector<Tensor> g = gradients(t.op, single, c.attrs.get(), v), exact = gradients(t.op, wide, c.attrs.get(), v64);
+    const std::vector<Tensor> g = gradients(t.op, single, c.attrs.get(), v),
+                              exact = gradients(t.op, wide, c.attrs.get(), v64);
     for (std::size_t i = 0; i < g.size(); ++i) {
       if (!g[i].defined()) continue;
-      if (g[i].dtype() != DType::f32) t.fail(fmt::format("the gradient of input {} is {}, wanted f32", i, name(g[i].dtype())));
+      if (g[i].dtype() != DType::f32)
+        t.fail(fmt::format("the gradient of input {} is {}, wanted f32", i, name(g[i].dtype())));
       double terms = 1;
       for (const Tensor& x : c.in) terms = std::fmax(terms, x.defined() ? static_cast<double>(x.numel()) : 0);
       // Formulas like 1 - y^2 lose digits against the size of their terms, hence a scale of at least one.
-      const double error = relative_error(g[i], exact[i], 1), allowed = (32 + 4 * std::sqrt(terms)) * epsilon(DType::f32);
+      const double error = relative_error(g[i], exact[i], 1),
+                   allowed = (32 + 4 * std::sqrt(terms)) * epsilon(DType::f32);
       if (!(error <= allowed))
-        t.fail(fmt::format("the f32 gradient of input {} differs from the f64 one by {:.3g}, allowed {:.3g} (relative to the largest)",
-                           i, error, allowed));
+        t.fail(
+            fmt::format("the f32 gradient of input {} differs from the f64 one by {:.3g}, allowed {:.3g} "
+                        "(relative to the largest)",
+                        i, error, allowed));
     }
   }
 }

@@ -25,7 +25,8 @@ void check_inputs_untouched(Trial& t, const Case& c) {
   pull_back(y, x, random_seeds(y, t.numbers));
   for (std::size_t i = 0; i < in.size(); ++i) {
     if (!in[i].defined()) continue;
-    if (in[i].body().storage->version() != before[i].body().storage->version()) t.fail(fmt::format("input {} got a new version", i));
+    if (in[i].body().storage->version() != before[i].body().storage->version())
+      t.fail(fmt::format("input {} got a new version", i));
     if (!same_bits(in[i], before[i])) t.fail(fmt::format("input {} was changed", i));
   }
 }
@@ -34,7 +35,9 @@ void check_inputs_untouched(Trial& t, const Case& c) {
 void check_same_operand(Trial& t, const Case& c) {
   for (std::size_t a = 0; a < c.in.size(); ++a)
     for (std::size_t b = a + 1; b < c.in.size(); ++b) {
-      if (!c.in[a].defined() || !c.in[b].defined() || c.in[a].dtype() != c.in[b].dtype() || !(c.in[a].shape() == c.in[b].shape())) continue;
+      if (!c.in[a].defined() || !c.in[b].defined() || c.in[a].dtype() != c.in[b].dtype() ||
+          !(c.in[a].shape() == c.in[b].shape()))
+        continue;
       std::vector<Tensor> apart = own_copies(c.in);
       apart[b] = cast(apart[a], apart[a].dtype());
       std::vector<Tensor> x = leaves(t.op, apart), y, shared = x;
@@ -46,15 +49,19 @@ void check_same_operand(Trial& t, const Case& c) {
       t.at(c, apart);
       shared[b] = shared[a];
       const std::vector<Tensor> y_shared = forward(t.op, shared, c.attrs.get());
-      if (!same_bits(y_shared, y)) t.fail(fmt::format("inputs {} and {} on one memory give other values", a, b));
+      if (!same_bits(y_shared, y))
+        t.fail(fmt::format("inputs {} and {} on one memory give other values", a, b));
       if (!x[a].requires_grad() || !x[b].requires_grad()) continue;
       const std::vector<Tensor> v = random_seeds(y, t.numbers);
       const std::vector<Tensor> g = pull_back(y, x, v), g_shared = pull_back(y_shared, shared, v);
       const std::vector<double> ga = values(g[a]), gb = values(g[b]), both = values(g_shared[a]);
       for (std::size_t k = 0; k < both.size(); ++k) {
         const double sum = ga[k] + gb[k];
-        if (!(std::fabs(both[k] - sum) <= 4 * epsilon(DType::f64) * (std::fabs(ga[k]) + std::fabs(gb[k]))) && !(std::isnan(both[k]) && std::isnan(sum)))
-          t.fail(fmt::format("the gradient of one tensor as inputs {} and {} is {:.17g}, the sum of both is {:.17g}", a, b, both[k], sum));
+        if (!(std::fabs(both[k] - sum) <= 4 * epsilon(DType::f64) * (std::fabs(ga[k]) + std::fabs(gb[k]))) &&
+            !(std::isnan(both[k]) && std::isnan(sum)))
+          t.fail(fmt::format(
+              "the gradient of one tensor as inputs {} and {} is {:.17g}, the sum of both is {:.17g}", a, b,
+              both[k], sum));
       }
     }
 }
@@ -84,13 +91,15 @@ void check_in_place(Trial& t, const Case& c) {
     apply_in_place(*t.op.def, in.data(), n, c.attrs.get(), {});
     if (must_refuse) t.fail("in place is recorded although the derivative needs the overwritten value");
   } catch (const GraphError& e) {
-    if (!must_refuse) t.fail(fmt::format("in place is refused although nothing needed is overwritten: {}", e.what()));
+    if (!must_refuse)
+      t.fail(fmt::format("in place is refused although nothing needed is overwritten: {}", e.what()));
     return;
   }
   const std::vector<Tensor> v = random_seeds({in[0]}, t.numbers);
   const std::vector<Tensor> g = pull_back({in[0]}, x, v), g_plain = gradients(t.op, c.in, c.attrs.get(), v);
   for (std::size_t i = 0; i < g.size(); ++i)
-    if (!same_values(g[i], g_plain[i])) t.fail(fmt::format("in place gives another gradient for input {}", i));
+    if (!same_values(g[i], g_plain[i]))
+      t.fail(fmt::format("in place gives another gradient for input {}", i));
 }
 
 /// After a write to a value that the derivative needs, backward throws VersionError.
@@ -108,14 +117,16 @@ void check_overwritten(Trial& t, const Case& c) {
     std::vector<Tensor> tops;
     for (const Tensor& o : z)
       if (o.defined()) tops.push_back(o);
-    const Tensor& victim = bit < 16 ? x[static_cast<std::size_t>(bit)] : y[static_cast<std::size_t>(bit - 16)];
+    const Tensor& victim =
+        bit < 16 ? x[static_cast<std::size_t>(bit)] : y[static_cast<std::size_t>(bit - 16)];
     victim.body().storage->bump("the harness", {});
     try {
       pull_back(tops, x, random_seeds(tops, t.numbers));
     } catch (const VersionError&) {
       continue;
     }
-    t.fail(fmt::format("{} {} was overwritten, yet backward did not throw VersionError", bit < 16 ? "input" : "output", bit % 16));
+    t.fail(fmt::format("{} {} was overwritten, yet backward did not throw VersionError",
+                       bit < 16 ? "input" : "output", bit % 16));
   }
 }
 
@@ -154,8 +165,10 @@ void check_leak(Trial& t, const Case& c) {
   const Counts before;
   for (int round = 0; round < 3; ++round) use_once(t, c);
   const Counts after;
-  if (after.nodes != before.nodes) t.fail(fmt::format("{} nodes leaked in three calls", after.nodes - before.nodes));
-  if (after.blocks != before.blocks) t.fail(fmt::format("{} blocks of memory leaked in three calls", after.blocks - before.blocks));
+  if (after.nodes != before.nodes)
+    t.fail(fmt::format("{} nodes leaked in three calls", after.nodes - before.nodes));
+  if (after.blocks != before.blocks)
+    t.fail(fmt::format("{} blocks of memory leaked in three calls", after.blocks - before.blocks));
 }
 
 void check_no_grad(Trial& t, const Case& c) {
@@ -164,7 +177,8 @@ void check_no_grad(Trial& t, const Case& c) {
   const std::vector<Tensor> y = evaluate(t.op, x, c.attrs.get());
   if (live_nodes() != nodes) t.fail("a node was made under NoGrad");
   for (const Tensor& o : y)
-    if (o.defined() && o.requires_grad() && t.op.def->kind != OpKind::view) t.fail("a result under NoGrad requires a gradient");
+    if (o.defined() && o.requires_grad() && t.op.def->kind != OpKind::view)
+      t.fail("a result under NoGrad requires a gradient");
   if (!same_bits(y, recorded)) t.fail("recording changes the values");
 }
 
@@ -173,18 +187,21 @@ void check_twice(Trial& t, const Case& c) {
   const std::vector<Tensor> x = leaves(t.op, c.in), y = forward(t.op, x, c.attrs.get());
   std::vector<Tensor> tops, seeds;
   for (const Tensor& o : y)
-    if (o.defined() && o.requires_grad()) tops.push_back(o), seeds.push_back(cast(t.numbers.signed_units(o.shape()), o.dtype()));
+    if (o.defined() && o.requires_grad())
+      tops.push_back(o), seeds.push_back(cast(t.numbers.signed_units(o.shape()), o.dtype()));
   if (tops.empty()) return;
   backward(tops, seeds, true, {});
   std::vector<Tensor> once;
-  for (const Tensor& l : x) once.push_back(l.requires_grad() && l.grad().defined() ? cast(l.grad(), l.dtype()) : Tensor());
+  for (const Tensor& l : x)
+    once.push_back(l.requires_grad() && l.grad().defined() ? cast(l.grad(), l.dtype()) : Tensor());
   backward(tops, seeds, true, {});
   for (std::size_t i = 0; i < x.size(); ++i) {
     if (!once[i].defined()) continue;
     const std::vector<double> a = values(once[i]), b = values(x[i].grad());
     for (std::size_t k = 0; k < a.size(); ++k)
       if (b[k] != 2 * a[k] && !(std::isnan(a[k]) && std::isnan(b[k])))
-        t.fail(fmt::format("backward twice gives {:.17g} for input {}, twice one backward is {:.17g}", b[k], i, 2 * a[k]));
+        t.fail(fmt::format("backward twice gives {:.17g} for input {}, twice one backward is {:.17g}", b[k],
+                           i, 2 * a[k]));
   }
 }
 
@@ -193,14 +210,17 @@ void check_create_graph(Trial& t, const Case& c) {
     t.at(c, cast_floating(c.in, dtype));
     const std::vector<Tensor>& in = t.current().in;
     const std::vector<Tensor> v = random_seeds(forward(t.op, leaves(t.op, in), c.attrs.get()), t.numbers);
-    const std::vector<Tensor> plain = gradients(t.op, in, c.attrs.get(), v), graph = gradients(t.op, in, c.attrs.get(), v, true);
+    const std::vector<Tensor> plain = gradients(t.op, in, c.attrs.get(), v),
+                              graph = gradients(t.op, in, c.attrs.get(), v, true);
     for (std::size_t i = 0; i < plain.size(); ++i) {
       if (!plain[i].defined() || same_values(plain[i], graph[i])) continue;
       const std::vector<double> a = values(plain[i]), b = values(graph[i]);
       std::size_t k = 0;
       while (k < a.size() && (a[k] == b[k] || (std::isnan(a[k]) && std::isnan(b[k])))) ++k;
-      t.fail(fmt::format("{}: the gradient of input {} under create_graph differs from the plain one: {:.17g} and {:.17g} at element {}",
-                         name(dtype), i, k < b.size() ? b[k] : 0, k < a.size() ? a[k] : 0, k));
+      t.fail(
+          fmt::format("{}: the gradient of input {} under create_graph differs from the plain one: {:.17g} "
+                      "and {:.17g} at element {}",
+                      name(dtype), i, k < b.size() ? b[k] : 0, k < a.size() ? a[k] : 0, k));
     }
   }
 }

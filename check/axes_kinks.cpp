@@ -25,11 +25,16 @@ void one_sided(const OpInfo& op, const void* attrs, double* at, int i, double& l
 
 double documented(AtKink rule, double left, double right) {
   switch (rule) {
-    case AtKink::zero: return 0;
-    case AtKink::one: return 1;
-    case AtKink::left: return left;
-    case AtKink::right: return right;
-    default: return 0.5 * (left + right);
+    case AtKink::zero:
+      return 0;
+    case AtKink::one:
+      return 1;
+    case AtKink::left:
+      return left;
+    case AtKink::right:
+      return right;
+    default:
+      return 0.5 * (left + right);
   }
 }
 
@@ -46,20 +51,26 @@ void check_kink(Trial& t, const Case& c, const std::vector<double>& point) {
         double at[3] = {}, left, right;
         for (std::size_t o = 0; o < point.size(); ++o) at[o] = values(in[o])[0];
         one_sided(t.op, c.attrs.get(), at, static_cast<int>(i), left, right);
-        const bool bends = std::fabs(left - right) > 1e-4 * std::fmax(1, std::fmax(std::fabs(left), std::fabs(right)));
-        const bool jumps = std::fmin(std::fabs(left), std::fabs(right)) > 100;  // a step looks equally steep from both sides
-        const double want = bends || jumps ? documented(t.op.row->at_kink, left, right) : 0.5 * (left + right);
+        const bool bends =
+            std::fabs(left - right) > 1e-4 * std::fmax(1, std::fmax(std::fabs(left), std::fabs(right)));
+        const bool jumps =
+            std::fmin(std::fabs(left), std::fabs(right)) > 100;  // a step looks equally steep from both sides
+        const double want =
+            bends || jumps ? documented(t.op.row->at_kink, left, right) : 0.5 * (left + right);
         const std::vector<double> got = values(g[i]), v = values(seed);
         for (std::size_t k = 0; k < got.size(); ++k)
           if (!(std::fabs(got[k] - v[k] * want) <= 1e-6 * std::fmax(1, std::fabs(want))))
-            t.fail(fmt::format("{}: the gradient of operand {} at the kink is {:.9g} for an output gradient of {}; the row says \"{}\": {:.9g}",
-                               name(dtype), i, got[k], v[k], t.op.row->subgradient, v[k] * want));
+            t.fail(
+                fmt::format("{}: the gradient of operand {} at the kink is {:.9g} for an output gradient of "
+                            "{}; the row says \"{}\": {:.9g}",
+                            name(dtype), i, got[k], v[k], t.op.row->subgradient, v[k] * want));
       }
     }
   }
 }
 
-/// A point where formulas divide 0 by 0 or take its logarithm, with the gradient that the reference documents there.
+/// A point where formulas divide 0 by 0 or take its logarithm, with the gradient that the reference documents
+/// there.
 struct Point {
   const char* op;
   double at[2];
@@ -67,8 +78,10 @@ struct Point {
 };
 
 constexpr Point documented_points[] = {
-    {"pow", {0, 0}, {0, 0}},   {"pow", {0, 2}, {0, 0}},     {"pow", {0, 1}, {1, 0}},      {"pow", {-2, 0}, {0, std::numeric_limits<double>::quiet_NaN()}},
-    {"atan2", {0, 0}, {0, 0}}, {"atan2", {0.3, 0.4}, {1.6, -1.2}}, {"kl_term", {-1, 0}, {0, 0}}, {"kl_term", {-1, 0.25}, {-0.25, 0.6137056388801094}},
+    {"pow", {0, 0}, {0, 0}},      {"pow", {0, 2}, {0, 0}},
+    {"pow", {0, 1}, {1, 0}},      {"pow", {-2, 0}, {0, std::numeric_limits<double>::quiet_NaN()}},
+    {"atan2", {0, 0}, {0, 0}},    {"atan2", {0.3, 0.4}, {1.6, -1.2}},
+    {"kl_term", {-1, 0}, {0, 0}}, {"kl_term", {-1, 0.25}, {-0.25, 0.6137056388801094}},
 };
 
 bool check_points(Trial& t) {
@@ -79,7 +92,8 @@ bool check_points(Trial& t) {
     const std::vector<Tensor> in{from_values({p.at[0]}, {1}), from_values({p.at[1]}, {1})};
     for (bool create : {false, true}) {
       t.at(t.cases.front(), in);
-      const std::vector<Tensor> g = gradients(t.op, in, t.cases.front().attrs.get(), {from_values({1}, {1})}, create);
+      const std::vector<Tensor> g =
+          gradients(t.op, in, t.cases.front().attrs.get(), {from_values({1}, {1})}, create);
       for (int i = 0; i < 2; ++i) {
         const double got = values(g[static_cast<std::size_t>(i)])[0], want = p.gradient[i];
         if (!(ulp_error(got, want, 1, DType::f64) <= 8))
@@ -106,7 +120,8 @@ void try_kinks(Trial& t) {
       const std::vector<Tensor> g = pull_back(y, x, ones);
       for (std::size_t i = 0; i < c.at_kink.size(); ++i)
         if (c.at_kink[i].defined() && !(relative_error(g[i], cast(c.at_kink[i], DType::f64), 1) <= 1e-12))
-          t.fail(fmt::format("the gradient of input {} is {}, documented is {}", i, to_code(g[i]), to_code(c.at_kink[i])));
+          t.fail(fmt::format("the gradient of input {} is {}, documented is {}", i, to_code(g[i]),
+                             to_code(c.at_kink[i])));
     }
     if (t.samples == 0 && *row.subgradient == '\0') t.not_applicable("no kinks");
     return;
@@ -116,7 +131,8 @@ void try_kinks(Trial& t) {
     if (!points) t.not_applicable("no kinks");
     return;
   }
-  if (row.at_kink == AtKink::unstated) t.fail("the row names kinks, but not the subgradient there (.at_kink)");
+  if (row.at_kink == AtKink::unstated)
+    t.fail("the row names kinks, but not the subgradient there (.at_kink)");
   for (const Case* c : variants(t.cases)) {
     if (row.kink_at_equal) {
       for (double x : {-1.25, 0.0, 0.75}) check_kink(t, *c, {x, x});

@@ -1,5 +1,5 @@
-// Axes 7 broadcasting, 8 input layout, 9 layout of the output gradient, 10 sizes and paths. Depends on axes.hpp, fmt.
-// Invariant: what is compared against is the same call on plain contiguous memory.
+// Axes 7 broadcasting, 8 input layout, 9 layout of the output gradient, 10 sizes and paths. Depends on
+// axes.hpp, fmt. Invariant: what is compared against is the same call on plain contiguous memory.
 #include <algorithm>
 #include <cmath>
 
@@ -37,7 +37,8 @@ void check_broadcast(Trial& t, const Case& base, const std::vector<Dims>& shapes
   const Tensor y = evaluate(t.op, c.in, c.attrs.get())[0];
   std::vector<Tensor> plain;
   for (const Tensor& x : c.in) plain.push_back(expanded(x, y.shape()));
-  if (!same_bits(y, evaluate(t.op, plain, c.attrs.get())[0])) t.fail("differs from the same call on expanded operands");
+  if (!same_bits(y, evaluate(t.op, plain, c.attrs.get())[0]))
+    t.fail("differs from the same call on expanded operands");
   if (!any_gradient(t.op, c.in)) return;
   for (bool create : {false, true}) {
     const Tensor v = t.numbers.signed_units(y.shape());
@@ -48,8 +49,8 @@ void check_broadcast(Trial& t, const Case& base, const std::vector<Dims>& shapes
       if (!(g[i].shape() == c.in[i].shape()))
         t.fail(fmt::format("the gradient of operand {} has shape {}", i, to_string(g[i].shape())));
       if (!(relative_error(g[i], summed_to(full[i], c.in[i].shape()), 1) <= 1e-13))
-        t.fail(fmt::format("the gradient of operand {}, {}, is not the sum over the repeated dimensions, {}", i, to_code(g[i]),
-                           to_code(summed_to(full[i], c.in[i].shape()))));
+        t.fail(fmt::format("the gradient of operand {}, {}, is not the sum over the repeated dimensions, {}",
+                           i, to_code(g[i]), to_code(summed_to(full[i], c.in[i].shape()))));
     }
   }
   GradcheckOptions o;
@@ -62,8 +63,9 @@ void check_broadcast(Trial& t, const Case& base, const std::vector<Dims>& shapes
 
 void broadcast_pointwise(Trial& t) {
   if (t.op.def->n_in < 2) t.not_applicable("one operand");
-  const std::pair<Dims, Dims> pairs[] = {{{2, 3}, {3}},    {{2, 3}, {2, 1}}, {{2, 3}, {1, 3}}, {{2, 3}, {}}, {{2, 1}, {1, 3}},
-                                         {{2, 1, 3}, {4, 1}}, {{0, 3}, {1, 3}}, {{1}, {}},    {{1, 1}, {3}}, {{2, 1, 1, 2}, {3, 2, 1}}};
+  const std::pair<Dims, Dims> pairs[] = {
+      {{2, 3}, {3}},       {{2, 3}, {2, 1}}, {{2, 3}, {1, 3}}, {{2, 3}, {}},  {{2, 1}, {1, 3}},
+      {{2, 1, 3}, {4, 1}}, {{0, 3}, {1, 3}}, {{1}, {}},        {{1, 1}, {3}}, {{2, 1, 1, 2}, {3, 2, 1}}};
   for (const Case* c : variants(t.cases))
     for (const auto& [a, b] : pairs) {
       if (t.op.def->n_in == 2) {
@@ -101,11 +103,13 @@ void try_broadcasting(Trial& t) {
 
 namespace {
 
-/// Whether two results of the same values in other layouts agree: bit for bit where an element depends on its operands
-/// alone, else up to the order of additions.
+/// Whether two results of the same values in other layouts agree: bit for bit where an element depends on its
+/// operands alone, else up to the order of additions.
 void expect_same(const Trial& t, const Tensor& got, const Tensor& want, const std::string& what) {
   if (t.op.pointwise() || t.op.def->kind == OpKind::view) {
-    if (!same_values(got, want)) t.fail(fmt::format("{}: {} instead of {}", what, got.describe(), want.describe()) + ", or other values");
+    if (!same_values(got, want))
+      t.fail(fmt::format("{}: {} instead of {}", what, got.describe(), want.describe()) +
+             ", or other values");
     return;
   }
   if (got.dtype() != want.dtype() || !(got.shape() == want.shape()))
@@ -119,12 +123,14 @@ void check_layout(Trial& t, const Case& c, const std::vector<Tensor>& in, const 
   std::vector<Tensor> plain;
   for (const Tensor& x : in) plain.push_back(x.defined() ? cast(x, x.dtype()) : x);
   t.at(c, in);
-  const std::vector<Tensor> got = evaluate(t.op, in, c.attrs.get()), want = evaluate(t.op, plain, c.attrs.get());
+  const std::vector<Tensor> got = evaluate(t.op, in, c.attrs.get()),
+                            want = evaluate(t.op, plain, c.attrs.get());
   for (std::size_t j = 0; j < got.size(); ++j)
     if (got[j].defined()) expect_same(t, got[j], want[j], fmt::format("{}: output {}", what, j));
   if (!any_gradient(t.op, in)) return;
   const std::vector<Tensor> v = random_seeds(forward(t.op, leaves(t.op, plain), c.attrs.get()), t.numbers);
-  const std::vector<Tensor> g = gradients(t.op, in, c.attrs.get(), v), g_plain = gradients(t.op, plain, c.attrs.get(), v);
+  const std::vector<Tensor> g = gradients(t.op, in, c.attrs.get(), v),
+                            g_plain = gradients(t.op, plain, c.attrs.get(), v);
   for (std::size_t i = 0; i < g.size(); ++i)
     if (g[i].defined()) expect_same(t, g[i], g_plain[i], fmt::format("{}: gradient of input {}", what, i));
 }
@@ -142,7 +148,8 @@ void try_input_layout(Trial& t) {
         std::vector<Tensor> in;
         std::int64_t elements = 0;
         for (const Tensor& x : plain) {
-          // What stands in integers (positions, classes) may be tied to other inputs, so these are not repeated.
+          // What stands in integers (positions, classes) may be tied to other inputs, so these are not
+          // repeated.
           const bool keep = layout == Layout::repeated && x.defined() && !is_floating(x.dtype());
           in.push_back(keep ? x : with_layout(x, layout));
           elements += x.defined() ? x.numel() : 0;
@@ -200,9 +207,12 @@ void try_grad_layout(Trial& t) {
         given.push_back(with_layout(s, layout));
         plain.push_back(s.defined() ? cast(given.back(), s.dtype()) : s);
       }
-      const std::vector<Tensor> g = pull_back(y, x, given, false, true), want = pull_back(y, x, plain, false, true);
+      const std::vector<Tensor> g = pull_back(y, x, given, false, true),
+                                want = pull_back(y, x, plain, false, true);
       for (std::size_t i = 0; i < g.size(); ++i)
-        if (g[i].defined()) expect_same(t, g[i], want[i], fmt::format("{} output gradient: gradient of input {}", layout_name(layout), i));
+        if (g[i].defined())
+          expect_same(t, g[i], want[i],
+                      fmt::format("{} output gradient: gradient of input {}", layout_name(layout), i));
     }
     check_zero_seed(t, x, y);
     if (recorded > 1) {
@@ -212,9 +222,11 @@ void try_grad_layout(Trial& t) {
         std::vector<Tensor> without = v, zero = v;
         without[j] = Tensor();
         zero[j] = zeros_like(y[j]);
-        const std::vector<Tensor> g = pull_back(y, x, without, false, true), want = pull_back(y, x, zero, false, true);
+        const std::vector<Tensor> g = pull_back(y, x, without, false, true),
+                                  want = pull_back(y, x, zero, false, true);
         for (std::size_t i = 0; i < g.size(); ++i)
-          if (g[i].defined()) expect_same(t, g[i], want[i], fmt::format("without a gradient for output {}: input {}", j, i));
+          if (g[i].defined())
+            expect_same(t, g[i], want[i], fmt::format("without a gradient for output {}: input {}", j, i));
       }
     } else if (recorded == 1 && y[0].numel() == 1 && y[0].requires_grad()) {
       // A single element has an implied gradient of one.
@@ -222,11 +234,13 @@ void try_grad_layout(Trial& t) {
       for (const Tensor& l : x)
         if (l.requires_grad()) asked.push_back(l);
       ones[0] = ones_like(y[0]);
-      const std::vector<Tensor> got = grad(std::span<const Tensor>(y.data(), 1), asked, {.retain_graph = true, .allow_unused = true});
+      const std::vector<Tensor> got =
+          grad(std::span<const Tensor>(y.data(), 1), asked, {.retain_graph = true, .allow_unused = true});
       const std::vector<Tensor> want = pull_back(y, x, ones, false, true);
       std::size_t k = 0;
       for (std::size_t i = 0; i < x.size(); ++i)
-        if (x[i].requires_grad() && got[k++].defined()) expect_same(t, got[k - 1], want[i], "undefined output gradient");
+        if (x[i].requires_grad() && got[k++].defined())
+          expect_same(t, got[k - 1], want[i], "undefined output gradient");
     }
   }
 }
@@ -234,7 +248,8 @@ void try_grad_layout(Trial& t) {
 namespace {
 
 std::vector<std::int64_t> edge_sizes(const Trial& t) {
-  std::vector<std::int64_t> sizes{0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 511, 512, 513, 4095, 4096, 4097};
+  std::vector<std::int64_t> sizes{0,  1,  2,  3,  4,  5,  7,   8,   9,   15,   16,   17,
+                                  31, 32, 33, 63, 64, 65, 511, 512, 513, 4095, 4096, 4097};
   for (std::int64_t n : {32767, 32768, 32769})
     if (t.options.tier != Tier::quick || n == 32769) sizes.push_back(n);
   return sizes;
@@ -247,7 +262,8 @@ std::vector<Tensor> prefix(const std::vector<Tensor>& in, std::int64_t n) {
   return r;
 }
 
-/// An element's bits depend on its operands only, so every size must give a prefix of the largest one's result.
+/// An element's bits depend on its operands only, so every size must give a prefix of the largest one's
+/// result.
 void sizes_pointwise(Trial& t) {
   const std::vector<std::int64_t> sizes = edge_sizes(t);
   std::vector<const Case*> attrs = variants(t.cases);
@@ -267,20 +283,26 @@ void sizes_pointwise(Trial& t) {
       const Tensor want = cast(expanded(small, {65, 512}), small.dtype());
       const Tensor v = expanded(cast(t.numbers.signed_units({512}), dtype), {65, 512});
       std::vector<Tensor> g_small;
-      if (differentiable) g_small = gradients(t.op, once, c->attrs.get(), {cast(alias(v, 0, {512}, {1}), dtype)});
+      if (differentiable)
+        g_small = gradients(t.op, once, c->attrs.get(), {cast(alias(v, 0, {512}, {1}), dtype)});
       for (std::int64_t n : sizes) {
         Case sized = *c;
         sized.in = prefix(in, n);
         t.at(sized);
         poison(n * static_cast<std::int64_t>(itemsize(small.dtype())));
-        if (!same_bits(evaluate(t.op, sized.in, c->attrs.get())[0], cast(alias(want, 0, {n}, {1}), want.dtype())))
-          t.fail(fmt::format("{}: {} elements give other values than the same elements among 512", name(dtype), n));
+        if (!same_bits(evaluate(t.op, sized.in, c->attrs.get())[0],
+                       cast(alias(want, 0, {n}, {1}), want.dtype())))
+          t.fail(fmt::format("{}: {} elements give other values than the same elements among 512",
+                             name(dtype), n));
         if (!differentiable) continue;
         poison(n * static_cast<std::int64_t>(itemsize(dtype)));
-        const std::vector<Tensor> g = gradients(t.op, sized.in, c->attrs.get(), {cast(alias(v, 0, {n}, {1}), dtype)});
+        const std::vector<Tensor> g =
+            gradients(t.op, sized.in, c->attrs.get(), {cast(alias(v, 0, {n}, {1}), dtype)});
         for (std::size_t i = 0; i < g.size(); ++i)
-          if (g[i].defined() && !same_bits(g[i], cast(alias(expanded(g_small[i], {65, 512}), 0, {n}, {1}), dtype)))
-            t.fail(fmt::format("{}: the gradient of operand {} of {} elements differs from that among 512", name(dtype), i, n));
+          if (g[i].defined() &&
+              !same_bits(g[i], cast(alias(expanded(g_small[i], {65, 512}), 0, {n}, {1}), dtype)))
+            t.fail(fmt::format("{}: the gradient of operand {} of {} elements differs from that among 512",
+                               name(dtype), i, n));
       }
     }
   }
@@ -302,9 +324,12 @@ void sizes_structured(Trial& t) {
       for (Axis a : {Axis::forward, Axis::f32_gradient, Axis::jacobian}) {
         Trial inner(t.op, t.options, t.cases, a);
         try {
-          if (a == Axis::forward) try_forward(inner);
-          else if (t.op.def->differentiable && a == Axis::f32_gradient) try_f32_gradient(inner);
-          else if (t.op.def->differentiable && t.options.tier != Tier::quick) try_jacobian(inner);
+          if (a == Axis::forward)
+            try_forward(inner);
+          else if (t.op.def->differentiable && a == Axis::f32_gradient)
+            try_f32_gradient(inner);
+          else if (t.op.def->differentiable && t.options.tier != Tier::quick)
+            try_jacobian(inner);
         } catch (const Failure& f) {
           throw Failure{fmt::format("path {}: {}", path.name, f.message)};
         } catch (const NotApplicable&) {
@@ -331,8 +356,10 @@ void sizes_structured(Trial& t) {
 }  // namespace
 
 void try_sizes(Trial& t) {
-  if (t.op.pointwise()) sizes_pointwise(t);
-  else sizes_structured(t);
+  if (t.op.pointwise())
+    sizes_pointwise(t);
+  else
+    sizes_structured(t);
 }
 
 }  // namespace thalweg::check

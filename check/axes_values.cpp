@@ -1,5 +1,6 @@
 // Axes 1 forward, 16 special values: values against naive f64 references. Depends on axes.hpp, fmt.
-// Invariant: references see exactly the rounded inputs the op saw, so that only the op's own error is measured.
+// Invariant: references see exactly the rounded inputs the op saw, so that only the op's own error is
+// measured.
 #include <cmath>
 #include <limits>
 
@@ -19,7 +20,8 @@ std::vector<std::vector<double>> all_values(const std::vector<Tensor>& in) {
   return v;
 }
 
-double reference_at(const OpInfo& op, const Case& c, const std::vector<std::vector<double>>& x, std::size_t k) {
+double reference_at(const OpInfo& op, const Case& c, const std::vector<std::vector<double>>& x,
+                    std::size_t k) {
   double at[3] = {};
   for (std::size_t i = 0; i < x.size(); ++i) at[i] = x[i][k];
   return op.scalar_reference(at, c.attrs.get());
@@ -28,7 +30,8 @@ double reference_at(const OpInfo& op, const Case& c, const std::vector<std::vect
 /// The one-element call at place k, for messages.
 std::vector<Tensor> element(const std::vector<Tensor>& in, std::size_t k) {
   std::vector<Tensor> one;
-  for (const Tensor& t : in) one.push_back(cast(alias(cast(t, t.dtype()), static_cast<std::int64_t>(k), {1}, {1}), t.dtype()));
+  for (const Tensor& t : in)
+    one.push_back(cast(alias(cast(t, t.dtype()), static_cast<std::int64_t>(k), {1}, {1}), t.dtype()));
   return one;
 }
 
@@ -51,13 +54,14 @@ void check_pointwise_floating(Trial& t, const Case& c, const std::vector<Tensor>
   }
   if (!(worst <= bound)) {
     t.at(c, element(in, where));
-    t.fail(fmt::format("{} value {:.17g}, reference {:.17g}: {:.3g} ulp, the row allows {:.3g}", name(dtype), got[where],
-                       reference_at(t.op, c, x, where), worst, bound));
+    t.fail(fmt::format("{} value {:.17g}, reference {:.17g}: {:.3g} ulp, the row allows {:.3g}", name(dtype),
+                       got[where], reference_at(t.op, c, x, where), worst, bound));
   }
 }
 
 std::vector<Tensor> small_integers(const Trial& t, DType dtype) {
-  const std::int64_t lowest = dtype == DType::u8 || dtype == DType::boolean ? 0 : -3, count = dtype == DType::boolean ? 2 : 7;
+  const std::int64_t lowest = dtype == DType::u8 || dtype == DType::boolean ? 0 : -3,
+                     count = dtype == DType::boolean ? 2 : 7;
   std::vector<Tensor> in;
   for (int i = 0; i < t.op.def->n_in; ++i) {
     std::vector<double> v;
@@ -76,11 +80,13 @@ void check_integers(Trial& t, const Case& c, DType dtype) {
   t.at(c, in);
   const Tensor y = evaluate(t.op, in, c.attrs.get())[0];
   const DType wanted = t.op.def->predicate ? DType::boolean : dtype;
-  if (y.dtype() != wanted) t.fail(fmt::format("gives {} for {} inputs, wanted {}", name(y.dtype()), name(dtype), name(wanted)));
+  if (y.dtype() != wanted)
+    t.fail(fmt::format("gives {} for {} inputs, wanted {}", name(y.dtype()), name(dtype), name(wanted)));
   const auto x = all_values(in);
   std::vector<double> want;
   for (std::size_t k = 0; k < x[0].size(); ++k) want.push_back(std::trunc(reference_at(t.op, c, x, k)));
-  const std::vector<double> expected = values(cast(cast(from_values(want, {343}), DType::i64), wanted)), got = values(y);
+  const std::vector<double> expected = values(cast(cast(from_values(want, {343}), DType::i64), wanted)),
+                            got = values(y);
   for (std::size_t k = 0; k < got.size(); ++k)
     if (got[k] != expected[k]) {
       t.at(c, element(in, k));
@@ -92,13 +98,15 @@ void forward_pointwise(Trial& t) {
   const std::int64_t n = t.by_tier(1500, 20000, 200000);
   for (const Case* c : variants(t.cases)) {
     const std::vector<Tensor> in = pointwise_operands(t.op, Dims{n}, t.numbers);
-    for (DType dtype : {DType::f64, DType::f32}) check_pointwise_floating(t, *c, cast_floating(in, dtype), dtype);
+    for (DType dtype : {DType::f64, DType::f32})
+      check_pointwise_floating(t, *c, cast_floating(in, dtype), dtype);
     if (t.op.def->n_in > 1) {
       std::vector<Tensor> mixed = cast_floating(in, DType::f32);
       mixed.back() = cast(mixed.back(), DType::f64);  // promoted to f64, from f32 values
       check_pointwise_floating(t, *c, mixed, DType::f64);
     }
-    // Attributes are made for floating inputs (clamp's bounds need not be whole), so integers get the defaults.
+    // Attributes are made for floating inputs (clamp's bounds need not be whole), so integers get the
+    // defaults.
     if (c == &t.cases.front())
       for (DType dtype : {DType::i64, DType::i32, DType::u8, DType::boolean}) check_integers(t, *c, dtype);
   }
@@ -126,8 +134,10 @@ double largest(const std::vector<Tensor>& in) {
   return m;
 }
 
-/// Compares one output. `magnitude` holds the sum of the terms' absolute values where the op is linear, else is undefined.
-void compare_output(Trial& t, const Tensor& y, const Tensor& want, const Tensor& magnitude, double scale, std::int64_t terms) {
+/// Compares one output. `magnitude` holds the sum of the terms' absolute values where the op is linear, else
+/// is undefined.
+void compare_output(Trial& t, const Tensor& y, const Tensor& want, const Tensor& magnitude, double scale,
+                    std::int64_t terms) {
   if (!(y.shape() == want.shape()))
     t.fail(fmt::format("shape {}, the reference gives {}", to_string(y.shape()), to_string(want.shape())));
   const std::vector<double> got = values(y), exact = values(want);
@@ -139,17 +149,20 @@ void compare_output(Trial& t, const Tensor& y, const Tensor& want, const Tensor&
   for (std::size_t k = 0; k < got.size(); ++k) {
     if (got[k] == exact[k] || (std::isnan(got[k]) && std::isnan(exact[k]))) continue;
     const double size = terms_size.empty() ? top : std::fabs(terms_size[k]);
-    const double allowed = floating ? (8 + 2 * std::sqrt(static_cast<double>(terms))) * epsilon(y.dtype()) * size : 0;
+    const double allowed =
+        floating ? (8 + 2 * std::sqrt(static_cast<double>(terms))) * epsilon(y.dtype()) * size : 0;
     if (!(std::fabs(got[k] - exact[k]) <= allowed))
-      t.fail(fmt::format("{} value {:.17g} at {}, reference {:.17g}, allowed difference {:.3g}", name(y.dtype()), got[k],
-                         index_of(static_cast<std::int64_t>(k), y.shape()), exact[k], allowed));
+      t.fail(fmt::format("{} value {:.17g} at {}, reference {:.17g}, allowed difference {:.3g}",
+                         name(y.dtype()), got[k], index_of(static_cast<std::int64_t>(k), y.shape()), exact[k],
+                         allowed));
   }
 }
 
 void check_structured(Trial& t, const Case& c, const std::vector<Tensor>& in, bool special = false) {
   const std::vector<Tensor> want = t.op.reference(reference_inputs(in, false), c.attrs.get());
   std::vector<Tensor> magnitude(want.size());
-  if ((t.op.linear || t.op.multilinear) && !special) magnitude = t.op.reference(reference_inputs(in, true), c.attrs.get());
+  if ((t.op.linear || t.op.multilinear) && !special)
+    magnitude = t.op.reference(reference_inputs(in, true), c.attrs.get());
   std::int64_t terms = 1;
   for (const Tensor& x : in) terms = std::max(terms, x.defined() ? x.numel() : 0);
   for (const Tensor& w : want) poison(w.defined() ? w.numel() * 8 : 0);
@@ -168,7 +181,8 @@ void forward_structured(Trial& t) {
       check_structured(t, c, t.current().in);
     }
     if (!plain || t.op.random) continue;
-    t.at(c, cast_floating(c.in, DType::i64));  // sums, shapes and choices take integers too; others say DTypeError
+    t.at(c, cast_floating(c.in,
+                          DType::i64));  // sums, shapes and choices take integers too; others say DTypeError
     try {
       check_structured(t, c, t.current().in);
     } catch (const DTypeError&) {
@@ -205,7 +219,8 @@ std::vector<Tensor> special_operands(int n, DType dtype) {
 
 /// A NaN must come out unless the op's row speaks of NaN, or the op chooses or asks.
 bool nan_may_vanish(const OpInfo& op) {
-  return op.def->predicate || op.row->conditions != 0 || std::string_view(op.row->note).find("NaN") != std::string_view::npos;
+  return op.def->predicate || op.row->conditions != 0 ||
+         std::string_view(op.row->note).find("NaN") != std::string_view::npos;
 }
 
 void special_forward(Trial& t, const Case& c, DType dtype) {
@@ -226,7 +241,8 @@ void special_forward(Trial& t, const Case& c, DType dtype) {
     }
     if (nan_in && !std::isnan(got[k]) && !nan_may_vanish(t.op)) {
       t.at(c, element(in, k));
-      t.fail(fmt::format("{}: NaN goes in, {} comes out, and the row's note does not say so", name(dtype), got[k]));
+      t.fail(fmt::format("{}: NaN goes in, {} comes out, and the row's note does not say so", name(dtype),
+                         got[k]));
     }
   }
 }
@@ -245,8 +261,10 @@ void masked_gradients(Trial& t, const Case& c, DType dtype) {
       for (std::size_t k = 0; k < v.size(); ++k) {
         double with[3], at[3] = {};
         for (std::size_t o = 0; o < x.size(); ++o) at[o] = x[o][k];
-        for (int n = 0; n < 3; ++n) at[i] = n * 17.25 - 11, with[n] = t.op.scalar_reference(at, c.attrs.get());
-        const bool chosen = !(ulp_error(with[0], with[1], 0, dtype) == 0 && ulp_error(with[1], with[2], 0, dtype) == 0);
+        for (int n = 0; n < 3; ++n)
+          at[i] = n * 17.25 - 11, with[n] = t.op.scalar_reference(at, c.attrs.get());
+        const bool chosen =
+            !(ulp_error(with[0], with[1], 0, dtype) == 0 && ulp_error(with[1], with[2], 0, dtype) == 0);
         if (!chosen && v[k] != 0) {
           t.at(c, element(in, k));
           t.fail(fmt::format("{}: operand {} is not chosen, yet its gradient is {}", name(dtype), i, v[k]));
@@ -286,8 +304,10 @@ void special_structured(Trial& t) {
 }  // namespace
 
 void try_forward(Trial& t) {
-  if (t.op.pointwise()) forward_pointwise(t);
-  else forward_structured(t);
+  if (t.op.pointwise())
+    forward_pointwise(t);
+  else
+    forward_structured(t);
 }
 
 void try_special_values(Trial& t) {

@@ -67,8 +67,11 @@ std::vector<Tensor> pull_back(const std::vector<Tensor>& out, const std::vector<
     if (out[j].requires_grad() && seeds[j].defined()) from.push_back(out[j]), given.push_back(seeds[j]);
   std::vector<Tensor> g(wanted.size());
   if (!from.empty() && !wanted.empty())
-    g = grad(from, wanted, {.grad_outputs = given, .retain_graph = retain, .create_graph = create_graph, .allow_unused = true});
-  for (std::size_t k = 0; k < wanted.size(); ++k) result[place[k]] = g[k].defined() ? g[k] : zeros_like(wanted[k]);
+    g = grad(
+        from, wanted,
+        {.grad_outputs = given, .retain_graph = retain, .create_graph = create_graph, .allow_unused = true});
+  for (std::size_t k = 0; k < wanted.size(); ++k)
+    result[place[k]] = g[k].defined() ? g[k] : zeros_like(wanted[k]);
   return result;
 }
 
@@ -107,7 +110,8 @@ std::vector<Tensor> push_pointwise(const OpInfo& op, const std::vector<Tensor>& 
         src[k++] = broadcast_view(in[static_cast<std::size_t>(b)].view(), y.shape());
     if (op.def->needs_of(static_cast<int>(i)) & need_output()) src[k++] = y.view();
     const Tensor term = empty(y.shape(), DType::f64);
-    kernels::pointwise(op.def->kernels().backward[i][kernel_index(DType::f64)], DType::f64, src, k, term.mutable_view(), attrs);
+    kernels::pointwise(op.def->kernels().backward[i][kernel_index(DType::f64)], DType::f64, src, k,
+                       term.mutable_view(), attrs);
     add_to(total, term.view());
   }
   return {total};
@@ -155,7 +159,8 @@ Function vjp_function(Function f, std::size_t n_in, std::uint64_t fixed) {
       if (y.requires_grad()) from.push_back(y), seeds.push_back(v);
     }
     std::vector<Tensor> g(wanted.size());
-    if (!from.empty()) g = grad(from, wanted, {.grad_outputs = seeds, .create_graph = create, .allow_unused = true});
+    if (!from.empty())
+      g = grad(from, wanted, {.grad_outputs = seeds, .create_graph = create, .allow_unused = true});
     for (std::size_t k = 0; k < g.size(); ++k)
       if (!g[k].defined()) g[k] = zeros_like(wanted[k]);
     return g;

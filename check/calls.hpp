@@ -1,5 +1,6 @@
-// Calling an op through its OpInfo: forward, gradients, and its forward mode. Depends on describe.hpp, engine.
-// Invariant: inputs are never written; gradients are taken on leaves that share the inputs' memory and layout.
+// Calling an op through its OpInfo: forward, gradients, and its forward mode. Depends on describe.hpp,
+// engine. Invariant: inputs are never written; gradients are taken on leaves that share the inputs' memory
+// and layout.
 #pragma once
 
 #include <functional>
@@ -32,21 +33,23 @@ bool any_gradient(const OpInfo& op, const std::vector<Tensor>& in);
 std::vector<Tensor> leaves(const OpInfo& op, const std::vector<Tensor>& in);
 /// Random signed gradients for those outputs that are recorded; undefined for the others.
 std::vector<Tensor> random_seeds(const std::vector<Tensor>& out, Numbers& numbers);
-/// Gradients of the leaves among `in` (undefined for others; zeros where nothing flows) for the recorded outputs `out`.
-/// An undefined seed leaves its output out.
+/// Gradients of the leaves among `in` (undefined for others; zeros where nothing flows) for the recorded
+/// outputs `out`. An undefined seed leaves its output out.
 std::vector<Tensor> pull_back(const std::vector<Tensor>& out, const std::vector<Tensor>& in,
-                              const std::vector<Tensor>& seeds, bool create_graph = false, bool retain = false);
+                              const std::vector<Tensor>& seeds, bool create_graph = false,
+                              bool retain = false);
 /// forward and pull_back at once.
 std::vector<Tensor> gradients(const OpInfo& op, const std::vector<Tensor>& in, const void* attrs,
                               const std::vector<Tensor>& seeds, bool create_graph = false);
 
-/// Forward mode without differencing: the outputs' derivative along `tangents` (undefined: input fixed). Pointwise ops by
-/// their backward kernels, which are diagonal; linear ops by applying themselves; multilinear ops by one input at a
-/// time. Empty for any other op.
+/// Forward mode without differencing: the outputs' derivative along `tangents` (undefined: input fixed).
+/// Pointwise ops by their backward kernels, which are diagonal; linear ops by applying themselves;
+/// multilinear ops by one input at a time. Empty for any other op.
 std::vector<Tensor> push_forward(const OpInfo& op, const std::vector<Tensor>& in, const void* attrs,
                                  const std::vector<Tensor>& tangents);
 
-/// (x.., v..) -> gradients of x for output gradients v, itself differentiable. `fixed` bit i: x_i has no gradient.
+/// (x.., v..) -> gradients of x for output gradients v, itself differentiable. `fixed` bit i: x_i has no
+/// gradient.
 Function vjp_function(Function f, std::size_t n_in, std::uint64_t fixed);
 
 /// Sum over all elements of a[i] b[i], and of their absolute values.

@@ -1,5 +1,6 @@
 // The calls that every axis starts from, and their variations. Depends on axes.hpp, fmt.
-// Invariant: the same op and options give the same cases, so that cases_of(op)[k] in a message can be pasted.
+// Invariant: the same op and options give the same cases, and a higher tier only adds to them, so that a
+// message can name a case by its place among those of the full tier.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -20,7 +21,8 @@ double operand_value(const Row& row, int operand, Numbers& numbers) {
     double x = numbers.uniform(range.lo, range.hi);
     if (row.predicate) return std::round(2 * x) / 2;  // so that equal operands do occur
     // Two lattices that never meet, so that a and b differ at every pair of a broadcast too.
-    if (row.kink_at_equal) x = 0.2 * std::floor(5 * x) + (operand == 0 ? 0.0 : 0.1) + numbers.uniform(-0.02, 0.02);
+    if (row.kink_at_equal)
+      x = 0.2 * std::floor(5 * x) + (operand == 0 ? 0.0 : 0.1) + numbers.uniform(-0.02, 0.02);
     const auto near = [&](double k) { return std::fabs(x - k) < kink_margin; };
     if (operand != 0 || attempt > 100 || std::none_of(row.kinks.begin(), row.kinks.end(), near)) return x;
   }
@@ -33,8 +35,13 @@ std::uint64_t fixed_inputs(const OpInfo& op, const std::vector<Tensor>& in) {
   return mask;
 }
 
-void add_case(const OpInfo& op, std::vector<Case>& to, std::vector<Tensor> in, std::shared_ptr<const void> attrs, std::string note) {
-  Case c{.in = std::move(in), .attrs = std::move(attrs), .note = std::move(note), .index = static_cast<int>(to.size()), .fixed = 0};
+void add_case(const OpInfo& op, std::vector<Case>& to, std::vector<Tensor> in,
+              std::shared_ptr<const void> attrs, std::string note) {
+  Case c{.in = std::move(in),
+         .attrs = std::move(attrs),
+         .note = std::move(note),
+         .index = static_cast<int>(to.size()),
+         .fixed = 0};
   c.fixed = fixed_inputs(op, c.in);
   to.push_back(std::move(c));
 }
@@ -102,7 +109,8 @@ std::vector<Case> cases_of(const OpInfo& op, const Options& options) {
 std::vector<const Case*> variants(const std::vector<Case>& cases) {
   std::vector<const Case*> found;
   for (const Case& c : cases)
-    if (std::none_of(found.begin(), found.end(), [&](const Case* f) { return f->attrs == c.attrs; })) found.push_back(&c);
+    if (std::none_of(found.begin(), found.end(), [&](const Case* f) { return f->attrs == c.attrs; }))
+      found.push_back(&c);
   return found;
 }
 
@@ -128,7 +136,8 @@ std::vector<Tensor> grown(const OpInfo& op, const Case& c, std::int64_t factor) 
     for (std::int64_t& d : shape)
       if (d > 1) d *= factor;
     Tensor r = empty(shape, t.dtype());
-    // Each copy of the original fills one window: elements d, d + size, d + 2 size, ... of every dimension repeat.
+    // Each copy of the original fills one window: elements d, d + size, d + 2 size, ... of every dimension
+    // repeat.
     Dims copies = shape, window = r.strides();
     for (int d = 0; d < shape.size(); ++d) {
       copies[d] = t.shape()[d] > 1 ? factor : 1;
@@ -169,14 +178,20 @@ std::string code_of(const OpInfo& op, const Case& c) {
   std::string in;
   for (std::size_t i = 0; i < c.in.size(); ++i) {
     in += i ? ", " : "";
-    in += elements <= 96 ? to_code(c.in[i]) : fmt::format("check::cases_of(op, {{.tier = check::Tier::full}})[{}].in[{}]", c.index, i);
+    in += elements <= 96
+              ? to_code(c.in[i])
+              : fmt::format("check::cases_of(op, {{.tier = check::Tier::full}})[{}].in[{}]", c.index, i);
   }
-  const std::string attrs = !c.attrs_code.empty() ? c.attrs_code : c.attrs ? fmt::format("check::cases_of(op, {{.tier = check::Tier::full}})[{}].attrs.get()", c.index) : "nullptr";
-  return fmt::format("  const OpInfo& op = *find_op(\"{}\");  // of your own op: const OpInfo op = describe<YourOp>();\n"
-                     "  const std::vector<Tensor> in{{{}}};{}\n"
-                     "  Tensor out[4];\n"
-                     "  apply(*op.def, in.data(), {}, {}, Loc::here(), out);",
-                     op.name(), in, c.note.empty() ? "" : "  // " + c.note, c.in.size(), attrs);
+  const std::string attrs =
+      !c.attrs_code.empty() ? c.attrs_code
+      : c.attrs ? fmt::format("check::cases_of(op, {{.tier = check::Tier::full}})[{}].attrs.get()", c.index)
+                : "nullptr";
+  return fmt::format(
+      "  const OpInfo& op = *find_op(\"{}\");  // of your own op: const OpInfo op = describe<YourOp>();\n"
+      "  const std::vector<Tensor> in{{{}}};{}\n"
+      "  Tensor out[4];\n"
+      "  apply(*op.def, in.data(), {}, {}, Loc::here(), out);",
+      op.name(), in, c.note.empty() ? "" : "  // " + c.note, c.in.size(), attrs);
 }
 
 }  // namespace thalweg::check

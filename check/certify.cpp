@@ -1,5 +1,5 @@
-// certify(): runs the axes one after another and turns what they throw into results. Depends on axes.hpp, fmt.
-// Invariant: one table of axes; the names, the order and the functions are here and nowhere else.
+// certify(): runs the axes one after another and turns what they throw into results. Depends on axes.hpp,
+// fmt. Invariant: one table of axes; the names, the order and the functions are here and nowhere else.
 #include <thalweg/check/certify.hpp>
 
 #include <chrono>
@@ -44,7 +44,8 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-AxisResult run_axis(const Entry& entry, const OpInfo& op, const Options& options, const std::vector<Case>& cases) {
+AxisResult run_axis(const Entry& entry, const OpInfo& op, const Options& options,
+                    const std::vector<Case>& cases) {
   AxisResult result;
   const auto start = std::chrono::steady_clock::now();
   Trial trial(op, options, cases, entry.axis);
@@ -54,8 +55,10 @@ AxisResult run_axis(const Entry& entry, const OpInfo& op, const Options& options
   };
   try {
     entry.run(trial);
-    if (trial.samples > 0) result.outcome = Outcome::passed;
-    else failed("tested nothing: no sample of this op suits this axis");
+    if (trial.samples > 0)
+      result.outcome = Outcome::passed;
+    else
+      failed("tested nothing: no sample of this op suits this axis");
   } catch (const NotApplicable& why) {
     result.outcome = Outcome::not_applicable;
     result.message = why.reason;
@@ -78,7 +81,7 @@ void Trial::fail(const std::string& what) const {
 const char* axis_name(Axis a) noexcept {
   for (const Entry& e : entries)
     if (e.axis == a) return e.name;
-  return a == Axis::golden ? "golden" : "";
+  return "";
 }
 
 std::span<const Axis> all_axes() noexcept {
@@ -114,7 +117,8 @@ std::string Report::failures() const {
   std::string text;
   for (Axis a : all_axes())
     if ((*this)[a].outcome == Outcome::failed)
-      text += fmt::format("{}{}: {} (axis {}): {}\n", text.empty() ? "" : "\n", op, axis_name(a), static_cast<int>(a), (*this)[a].message);
+      text += fmt::format("{}{}: {} (axis {}): {}\n", text.empty() ? "" : "\n", op, axis_name(a),
+                          static_cast<int>(a), (*this)[a].message);
   return text;
 }
 

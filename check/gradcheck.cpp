@@ -21,9 +21,12 @@ class Judge {
   double allowed(double numeric, double analytic, double magnitude, double size, double h) const {
     if (options_.linear) return 1e-12 * (size + magnitude + std::fabs(analytic)) + 1e-300;
     // The last term is the rounding of the stencil itself.
-    return options_.atol + options_.rtol * std::fmax(magnitude, std::fmax(std::fabs(numeric), std::fabs(analytic))) + 2e-15 * size / h;
+    return options_.atol +
+           options_.rtol * std::fmax(magnitude, std::fmax(std::fabs(numeric), std::fabs(analytic))) +
+           2e-15 * size / h;
   }
-  /// Whether `analytic` is a slope of a function that bends here: between the one-sided ones, where those differ.
+  /// Whether `analytic` is a slope of a function that bends here: between the one-sided ones, where those
+  /// differ.
   static bool at_kink(double analytic, double left, double right) {
     const double jump = std::fabs(left - right), scale = std::fmax(std::fabs(left), std::fabs(right));
     const double slack = 1e-4 * scale;
@@ -49,7 +52,8 @@ class Judge {
 std::string place(const std::vector<Tensor>& tensors, std::int64_t n, const char* what) {
   for (std::size_t j = 0; j < tensors.size(); ++j) {
     if (!counts(tensors[j])) continue;
-    if (n < tensors[j].numel()) return fmt::format("{} {}, element {}", what, j, index_of(n, tensors[j].shape()));
+    if (n < tensors[j].numel())
+      return fmt::format("{} {}, element {}", what, j, index_of(n, tensors[j].shape()));
     n -= tensors[j].numel();
   }
   return what;
@@ -58,13 +62,15 @@ std::string place(const std::vector<Tensor>& tensors, std::int64_t n, const char
 std::string code_of(const std::vector<Tensor>& in) {
   std::string s;
   for (std::size_t i = 0; i < in.size(); ++i)
-    if (!in[i].defined() || in[i].numel() <= 64) s += fmt::format("\n  const Tensor x{} = {};", i, to_code(in[i]));
+    if (!in[i].defined() || in[i].numel() <= 64)
+      s += fmt::format("\n  const Tensor x{} = {};", i, to_code(in[i]));
   return s;
 }
 
 std::string columns_place(const Columns& c, const std::vector<Tensor>& in, std::int64_t column) {
   const std::size_t k = c.slot(column);
-  return fmt::format("input {}, element {}", c.input[k], index_of(column - c.first[k], in[c.input[k]].shape()));
+  return fmt::format("input {}, element {}", c.input[k],
+                     index_of(column - c.first[k], in[c.input[k]].shape()));
 }
 
 /// Both Jacobians, where they are small enough to read.
@@ -74,17 +80,18 @@ std::string both(const Jacobian& a, const Jacobian& b) {
   for (std::int64_t r = 0; r < a.rows; ++r) {
     s += "\n   ";
     for (const Jacobian* j : {&a, &b}) {
-      for (std::int64_t c = 0; c < a.columns; ++c) s += fmt::format(" {:11.5g}", j->at[static_cast<std::size_t>(r * a.columns + c)]);
+      for (std::int64_t c = 0; c < a.columns; ++c)
+        s += fmt::format(" {:11.5g}", j->at[static_cast<std::size_t>(r * a.columns + c)]);
       if (j == &a) s += "  | ";
     }
   }
   return s;
 }
 
-/// Rows one at a time cannot see a vjp that is not linear in the output gradient (g * g is 1 for g = 1): J'v must be
-/// the sum of v times rows. Returns what is wrong, or "".
-std::string not_linear_in_seed(const Function& fn, const std::vector<Tensor>& in, const Columns& columns, const Jacobian& j,
-                               std::uint64_t seed) {
+/// Rows one at a time cannot see a vjp that is not linear in the output gradient (g * g is 1 for g = 1): J'v
+/// must be the sum of v times rows. Returns what is wrong, or "".
+std::string not_linear_in_seed(const Function& fn, const std::vector<Tensor>& in, const Columns& columns,
+                               const Jacobian& j, std::uint64_t seed) {
   if (j.rows == 0) return {};
   Tape tape(fn, in, columns);
   Numbers numbers(seed);
@@ -99,13 +106,16 @@ std::string not_linear_in_seed(const Function& fn, const std::vector<Tensor>& in
     }
     const double got = pulled[static_cast<std::size_t>(c)];
     if (std::fabs(got - sum) > 1e-10 * size + 1e-14)
-      return fmt::format("the gradient of {} is not linear in the output gradient: {:.12g} for a random one, {:.12g} summed from unit ones{}",
-                         columns_place(columns, in, c), got, sum, code_of(in));
+      return fmt::format(
+          "the gradient of {} is not linear in the output gradient: {:.12g} for a random one, {:.12g} summed "
+          "from unit ones{}",
+          columns_place(columns, in, c), got, sum, code_of(in));
   }
   return {};
 }
 
-GradReport check_jacobian(const Function& fn, const std::vector<Tensor>& in, const Columns& columns, const GradcheckOptions& o) {
+GradReport check_jacobian(const Function& fn, const std::vector<Tensor>& in, const Columns& columns,
+                          const GradcheckOptions& o) {
   Judge judge(o);
   const Jacobian analytic = analytic_jacobian(fn, in, o.fixed);
   Stencil stencil(fn, in, columns);
@@ -138,8 +148,8 @@ GradReport check_jacobian(const Function& fn, const std::vector<Tensor>& in, con
     NoGrad off;
     judge.report.message = fmt::format(
         "wrong derivative of {} by {}: analytic {:.12g}, numeric {:.12g} ({:.3g} times what is allowed){}{}",
-        place(fn(in), bad_row, "output"), columns_place(columns, in, bad_column), analytic.at[at], numeric.at[at],
-        judge.report.worst, both(analytic, numeric), code_of(in));
+        place(fn(in), bad_row, "output"), columns_place(columns, in, bad_column), analytic.at[at],
+        numeric.at[at], judge.report.worst, both(analytic, numeric), code_of(in));
   } else if (std::string why = not_linear_in_seed(fn, in, columns, analytic, o.seed); !why.empty()) {
     judge.report.ok = false;
     judge.report.message = std::move(why);
@@ -148,12 +158,14 @@ GradReport check_jacobian(const Function& fn, const std::vector<Tensor>& in, con
 }
 
 /// One direction: dense signed weights, or a few elements only.
-std::vector<std::pair<std::int64_t, double>> direction(const Columns& columns, bool sparse, Numbers& numbers) {
+std::vector<std::pair<std::int64_t, double>> direction(const Columns& columns, bool sparse,
+                                                       Numbers& numbers) {
   std::vector<std::pair<std::int64_t, double>> u;
   if (sparse) {
     for (int k = 0; k < 3; ++k) {
       const std::int64_t c = numbers.below(columns.total);
-      if (std::none_of(u.begin(), u.end(), [&](const auto& e) { return e.first == c; })) u.emplace_back(c, numbers.signed_unit());
+      if (std::none_of(u.begin(), u.end(), [&](const auto& e) { return e.first == c; }))
+        u.emplace_back(c, numbers.signed_unit());
     }
   } else {
     for (std::int64_t c = 0; c < columns.total; ++c) u.emplace_back(c, numbers.signed_unit());
@@ -161,7 +173,8 @@ std::vector<std::pair<std::int64_t, double>> direction(const Columns& columns, b
   return u;
 }
 
-GradReport check_directions(const Function& fn, const std::vector<Tensor>& in, const Columns& columns, const GradcheckOptions& o) {
+GradReport check_directions(const Function& fn, const std::vector<Tensor>& in, const Columns& columns,
+                            const GradcheckOptions& o) {
   Judge judge(o);
   Tape tape(fn, in, columns);
   Stencil stencil(fn, in, columns);
@@ -193,8 +206,10 @@ GradReport check_directions(const Function& fn, const std::vector<Tensor>& in, c
     }
     if (judge.add(analytic, numeric, allowed) && judge.report.message.empty()) {
       judge.report.ok = false;
-      judge.report.message = fmt::format("wrong derivative along {} direction {}: analytic {:.12g}, numeric {:.12g} (allowed difference {:.3g}){}",
-                                         d % 2 ? "sparse" : "dense", d, analytic, numeric, allowed, code_of(in));
+      judge.report.message = fmt::format(
+          "wrong derivative along {} direction {}: analytic {:.12g}, numeric {:.12g} (allowed difference "
+          "{:.3g}){}",
+          d % 2 ? "sparse" : "dense", d, analytic, numeric, allowed, code_of(in));
     }
   }
   return judge.report;
@@ -216,7 +231,8 @@ Jacobian analytic_jacobian(const Function& fn, const std::vector<Tensor>& inputs
   return j;
 }
 
-Jacobian numeric_jacobian(const Function& fn, const std::vector<Tensor>& inputs, const GradcheckOptions& options) {
+Jacobian numeric_jacobian(const Function& fn, const std::vector<Tensor>& inputs,
+                          const GradcheckOptions& options) {
   const Columns columns(inputs, options.fixed);
   Stencil stencil(fn, inputs, columns);
   Jacobian j{static_cast<std::int64_t>(stencil.outputs()), columns.total, {}};
@@ -230,7 +246,8 @@ Jacobian numeric_jacobian(const Function& fn, const std::vector<Tensor>& inputs,
   return j;
 }
 
-GradReport gradcheck_function(const Function& fn, const std::vector<Tensor>& inputs, const GradcheckOptions& options) {
+GradReport gradcheck_function(const Function& fn, const std::vector<Tensor>& inputs,
+                              const GradcheckOptions& options) {
   const Columns columns(inputs, options.fixed);
   if (columns.total == 0) {
     // Nothing to differentiate by, but the call and its gradient must still work on nothing.
@@ -248,7 +265,8 @@ GradReport gradcheck_function(const Function& fn, const std::vector<Tensor>& inp
   return report;
 }
 
-GradReport gradgradcheck_function(const Function& fn, const std::vector<Tensor>& inputs, const GradcheckOptions& options) {
+GradReport gradgradcheck_function(const Function& fn, const std::vector<Tensor>& inputs,
+                                  const GradcheckOptions& options) {
   std::vector<Tensor> xv = inputs;
   Numbers numbers(options.seed + 17);
   {

@@ -1,6 +1,6 @@
 // gradcheck and gradgradcheck: is the gradient of any function of tensors right? Depends on calls.hpp.
-// Invariant: always in f64; a false alarm at a kink and a missed error in a single element are both faults here, so small
-// inputs get the full Jacobian and large ones random dense and sparse directions.
+// Invariant: always in f64; a false alarm at a kink and a missed error in a single element are both faults
+// here, so small inputs get the full Jacobian and large ones random dense and sparse directions.
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@
 namespace thalweg::check {
 
 struct GradcheckOptions {
-  double step = 1e-3;            ///< of the stencil, times max(1, |x|)
+  double step = 1e-3;  ///< of the stencil, times max(1, |x|)
   double rtol = 1e-7;
   double atol = 1e-9;
   bool linear = false;           ///< linear in each input: step 1, exact to 1e-12 of the terms' size
@@ -32,11 +32,14 @@ struct GradReport {
   std::string message;       ///< why it failed: input, element, analytic and numeric value, the inputs as C++
 };
 
-/// Compares the gradient of `fn` at `inputs` with a six-point stencil, (45,-9,1)/60h. Inputs of integer or bool dtype and
-/// undefined ones are passed through. Throws DTypeError for an f32 input or output: differencing in f32 proves nothing.
-GradReport gradcheck_function(const Function& fn, const std::vector<Tensor>& inputs, const GradcheckOptions& options = {});
+/// Compares the gradient of `fn` at `inputs` with a six-point stencil, (45,-9,1)/60h. Inputs of integer or
+/// bool dtype and undefined ones are passed through. Throws DTypeError for an f32 input or output:
+/// differencing in f32 proves nothing.
+GradReport gradcheck_function(const Function& fn, const std::vector<Tensor>& inputs,
+                              const GradcheckOptions& options = {});
 /// The same for the gradient of `fn` as a function of inputs and output gradients.
-GradReport gradgradcheck_function(const Function& fn, const std::vector<Tensor>& inputs, const GradcheckOptions& options = {});
+GradReport gradgradcheck_function(const Function& fn, const std::vector<Tensor>& inputs,
+                                  const GradcheckOptions& options = {});
 
 /// The full Jacobians, row-major: [outputs][inputs] over all elements of all differentiated tensors.
 struct Jacobian {
@@ -44,21 +47,29 @@ struct Jacobian {
   std::vector<double> at;
 };
 Jacobian analytic_jacobian(const Function& fn, const std::vector<Tensor>& inputs, std::uint64_t fixed = 0);
-Jacobian numeric_jacobian(const Function& fn, const std::vector<Tensor>& inputs, const GradcheckOptions& options = {});
+Jacobian numeric_jacobian(const Function& fn, const std::vector<Tensor>& inputs,
+                          const GradcheckOptions& options = {});
 
 namespace detail {
-/// Any callable on one, two or three tensors or a vector of them, returning a tensor or a vector, as a Function.
+/// Any callable on one, two or three tensors or a vector of them, returning a tensor or a vector, as a
+/// Function.
 template <class F>
 Function as_function(F f) {
   return [f = std::move(f)](const std::vector<Tensor>& in) -> std::vector<Tensor> {
     const auto call = [&] {
-      if constexpr (std::is_invocable_v<const F&, const std::vector<Tensor>&>) return f(in);
-      else if constexpr (std::is_invocable_v<const F&, const Tensor&>) return f(in.at(0));
-      else if constexpr (std::is_invocable_v<const F&, const Tensor&, const Tensor&>) return f(in.at(0), in.at(1));
-      else return f(in.at(0), in.at(1), in.at(2));
+      if constexpr (std::is_invocable_v<const F&, const std::vector<Tensor>&>)
+        return f(in);
+      else if constexpr (std::is_invocable_v<const F&, const Tensor&>)
+        return f(in.at(0));
+      else if constexpr (std::is_invocable_v<const F&, const Tensor&, const Tensor&>)
+        return f(in.at(0), in.at(1));
+      else
+        return f(in.at(0), in.at(1), in.at(2));
     };
-    if constexpr (std::is_same_v<decltype(call()), Tensor>) return {call()};
-    else return call();
+    if constexpr (std::is_same_v<decltype(call()), Tensor>)
+      return {call()};
+    else
+      return call();
   };
 }
 }  // namespace detail

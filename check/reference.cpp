@@ -28,7 +28,8 @@ std::string gradient_of(const OpInfo& op) {
     std::string saved;
     for (int b = 0; b < 20; ++b)
       if ((needs >> b) & 1u)
-        saved += (saved.empty() ? "" : ", ") + (b < 16 ? fmt::format("input {}", b) : std::string("the output"));
+        saved +=
+            (saved.empty() ? "" : ", ") + (b < 16 ? fmt::format("input {}", b) : std::string("the output"));
     s += fmt::format("{}input {} saves {}", s.empty() ? "" : "; ", i, saved.empty() ? "nothing" : saved);
   }
   return s;
@@ -43,8 +44,10 @@ void line(std::string& to, const char* label, const std::string& text) {
 std::string op_reference(std::span<const OpInfo> ops) {
   std::string s =
       "# Operators\n\n"
-      "Written by `certify --reference` from the registry; do not edit. Bounds are errors of the forward value against the\n"
-      "exact one, in units in the last place. \"Sampled\" is where the harness draws its operands, not where the op is defined.\n";
+      "Written by `certify --reference` from the registry; do not edit. Bounds are errors of the forward "
+      "value against the\n"
+      "exact one, in units in the last place. \"Sampled\" is where the harness draws its operands, not where "
+      "the op is defined.\n";
   for (const OpInfo& op : ops) {
     const Row& row = *op.row;
     s += fmt::format("\n## {}\n\n`{}`\n\n", row.name, row.formula);
@@ -71,7 +74,9 @@ std::string op_reference(std::span<const OpInfo> ops) {
       line(s, "kinks", "where a = b");
     }
     line(s, "subgradient", row.subgradient);
-    if (op.pointwise()) line(s, "bound", row.predicate ? "exact" : fmt::format("{} ulp in f32, {} ulp in f64", row.ulp_f32, row.ulp_f64));
+    if (op.pointwise())
+      line(s, "bound",
+           row.predicate ? "exact" : fmt::format("{} ulp in f32, {} ulp in f64", row.ulp_f32, row.ulp_f64));
     if (!op.paths.empty()) {
       std::string paths;
       for (const Path& p : op.paths) paths += fmt::format("{}{}", paths.empty() ? "" : ", ", p.name);

@@ -1,5 +1,6 @@
 // See stencil.hpp. Depends on fmt.
-// Invariant: the numeric side never records; it writes only into copies of the inputs, and puts every element back.
+// Invariant: the numeric side never records; it writes only into copies of the inputs, and puts every element
+// back.
 #include <thalweg/check/stencil.hpp>
 
 #include <cmath>
@@ -12,8 +13,11 @@ namespace {
 void require_f64(const std::vector<Tensor>& out) {
   for (std::size_t j = 0; j < out.size(); ++j)
     if (counts(out[j]) && out[j].dtype() != DType::f64)
-      throw_error<DTypeError>({.op = "gradcheck", .arg = fmt::format("output {}", j), .given = out[j].describe(),
-                               .wanted = "f64", .what = "the function leaves f64"});
+      throw_error<DTypeError>({.op = "gradcheck",
+                               .arg = fmt::format("output {}", j),
+                               .given = out[j].describe(),
+                               .wanted = "f64",
+                               .what = "the function leaves f64"});
 }
 
 /// All f64 outputs in a row.
@@ -34,8 +38,11 @@ Columns::Columns(const std::vector<Tensor>& in, std::uint64_t fixed) {
   for (std::size_t i = 0; i < in.size(); ++i) {
     if ((i < 64 && ((fixed >> i) & 1u)) || !in[i].defined() || !is_floating(in[i].dtype())) continue;
     if (in[i].dtype() != DType::f64)
-      throw_error<DTypeError>({.op = "gradcheck", .arg = fmt::format("input {}", i), .given = in[i].describe(),
-                               .wanted = "f64", .what = "differencing in f32 proves nothing; use x.to(DType::f64)"});
+      throw_error<DTypeError>({.op = "gradcheck",
+                               .arg = fmt::format("input {}", i),
+                               .given = in[i].describe(),
+                               .wanted = "f64",
+                               .what = "differencing in f32 proves nothing; use x.to(DType::f64)"});
     input.push_back(i);
     first.push_back(total);
     total += in[i].numel();
@@ -87,12 +94,16 @@ std::vector<double> Stencil::moved(const Direction& u, double t) {
   std::vector<double> y = flat(fn_(in_));
   for (auto at = old.rbegin(); at != old.rend(); ++at) *at->first = at->second;
   if (y.size() != centre_.size())
-    throw_error<ShapeError>({.op = "gradcheck", .arg = "the function", .given = fmt::format("{} elements", y.size()),
-                             .wanted = fmt::format("{}", centre_.size()), .what = "its result changes size with its inputs"});
+    throw_error<ShapeError>({.op = "gradcheck",
+                             .arg = "the function",
+                             .given = fmt::format("{} elements", y.size()),
+                             .wanted = fmt::format("{}", centre_.size()),
+                             .what = "its result changes size with its inputs"});
   return y;
 }
 
-Tape::Tape(const Function& fn, const std::vector<Tensor>& in, const Columns& columns) : columns_(columns), in_(in) {
+Tape::Tape(const Function& fn, const std::vector<Tensor>& in, const Columns& columns)
+    : columns_(columns), in_(in) {
   EnableGrad on;
   for (std::size_t i : columns.input) in_[i] = leaf(in[i]);
   out_ = fn(in_);
@@ -106,7 +117,8 @@ std::vector<double> Tape::pull(const std::vector<double>& v) {
   std::int64_t at = 0;
   for (std::size_t j = 0; j < out_.size(); ++j) {
     if (!counts(out_[j])) continue;
-    seeds[j] = from(std::span<const double>(v.data() + at, static_cast<std::size_t>(out_[j].numel())), out_[j].shape());
+    seeds[j] = from(std::span<const double>(v.data() + at, static_cast<std::size_t>(out_[j].numel())),
+                    out_[j].shape());
     at += out_[j].numel();
   }
   // Only the leaves made here are asked for: an input that came with history of its own keeps it.

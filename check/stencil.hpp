@@ -1,5 +1,6 @@
-// The two sides of gradcheck: finite differences of a function, and its recorded gradient. Internal to check/.
-// Depends on calls.hpp. Invariant: both number elements alike: inputs and f64 outputs in order, each row by row.
+// The two sides of gradcheck: finite differences of a function, and its recorded gradient. Internal to
+// check/. Depends on calls.hpp. Invariant: both number elements alike: inputs and f64 outputs in order, each
+// row by row.
 #pragma once
 
 #include <utility>
@@ -9,7 +10,8 @@
 
 namespace thalweg::check {
 
-/// Where the differentiated elements lie: input, and the first column of each. Throws DTypeError for an f32 input.
+/// Where the differentiated elements lie: input, and the first column of each. Throws DTypeError for an f32
+/// input.
 struct Columns {
   std::vector<std::size_t> input;
   std::vector<std::int64_t> first;

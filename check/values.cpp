@@ -125,8 +125,10 @@ Tensor with_layout(const Tensor& t, Layout l) {
       }
       return windowed(t, total + 2, n == 0 ? 1 : offset, strides);
     }
-    case Layout::misaligned: return windowed(t, t.numel() + 1, 1, contiguous_strides(t.shape()));
-    default: return repeated(t);
+    case Layout::misaligned:
+      return windowed(t, t.numel() + 1, 1, contiguous_strides(t.shape()));
+    default:
+      return repeated(t);
   }
 }
 
@@ -143,7 +145,9 @@ namespace {
 
 std::string number(double v, DType d) {
   if (std::isnan(v)) return d == DType::f32 ? "std::nanf(\"\")" : "std::nan(\"\")";
-  if (std::isinf(v)) return fmt::format("{}std::numeric_limits<{}>::infinity()", v < 0 ? "-" : "", d == DType::f32 ? "float" : "double");
+  if (std::isinf(v))
+    return fmt::format("{}std::numeric_limits<{}>::infinity()", v < 0 ? "-" : "",
+                       d == DType::f32 ? "float" : "double");
   if (d == DType::boolean) return v != 0 ? "true" : "false";
   if (!is_floating(d)) return fmt::format("{}", static_cast<std::int64_t>(v));
   std::string s = d == DType::f32 ? fmt::format("{}", static_cast<float>(v)) : fmt::format("{}", v);
@@ -152,7 +156,8 @@ std::string number(double v, DType d) {
 }
 
 const char* cpp_type(DType d) {
-  constexpr const char* names[dtype_count] = {"float", "double", "std::int64_t", "std::int32_t", "std::uint8_t", "bool"};
+  constexpr const char* names[dtype_count] = {"float",        "double",       "std::int64_t",
+                                              "std::int32_t", "std::uint8_t", "bool"};
   return names[static_cast<int>(d)];
 }
 
@@ -168,7 +173,9 @@ std::string braces(const Dims& d) {
 
 std::string to_code(const Tensor& t) {
   if (!t.defined()) return "Tensor()";
-  if (t.numel() == 0) return fmt::format("zeros({}, DType::{})", braces(t.shape()), t.dtype() == DType::boolean ? "boolean" : name(t.dtype()));
+  if (t.numel() == 0)
+    return fmt::format("zeros({}, DType::{})", braces(t.shape()),
+                       t.dtype() == DType::boolean ? "boolean" : name(t.dtype()));
   std::string list;
   for (double v : values(t)) list += (list.empty() ? "" : ", ") + number(v, t.dtype());
   return fmt::format("from<{}>({{{}}}, {})", cpp_type(t.dtype()), list, braces(t.shape()));

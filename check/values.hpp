@@ -1,5 +1,5 @@
-// Tensors as plain numbers: casting, comparing bit for bit, ulp, layouts, and printing as C++ that can be pasted.
-// Depends on tensor and kernels/copy, on no op, so that a broken op cannot hide its own fault.
+// Tensors as plain numbers: casting, comparing bit for bit, ulp, layouts, and printing as C++ that can be
+// pasted. Depends on tensor and kernels/copy, on no op, so that a broken op cannot hide its own fault.
 // Invariant: nothing here records, and everything it returns has no history.
 #pragma once
 
@@ -33,11 +33,11 @@ double epsilon(DType dtype);
 /// Ways to lay the same elements out in memory.
 enum class Layout : std::uint8_t {
   contiguous,
-  transposed,   ///< column-major
-  sliced,       ///< a window in the middle of a larger array
-  strided,      ///< every second element of a larger array
-  misaligned,   ///< contiguous, one element past an aligned address
-  repeated,     ///< stride 0 along the last dimension: its first element everywhere (values change)
+  transposed,  ///< column-major
+  sliced,      ///< a window in the middle of a larger array
+  strided,     ///< every second element of a larger array
+  misaligned,  ///< contiguous, one element past an aligned address
+  repeated,    ///< stride 0 along the last dimension: its first element everywhere (values change)
 };
 inline constexpr Layout all_layouts[] = {Layout::contiguous, Layout::transposed, Layout::sliced,
                                          Layout::strided,    Layout::misaligned, Layout::repeated};

@@ -1,6 +1,6 @@
-// certify [OP...]: runs every axis on every op, or on those named, and prints the table. Depends on the harness, the
-// registry, Program_options, fmt.
-// Invariant: exit status 0 all passed, 1 something failed, 2 the command line makes no sense.
+// certify [OP...]: runs every axis on every op, or on those named, and prints the table. Depends on the
+// harness, the registry, Program_options, fmt. Invariant: exit status 0 all passed, 1 something failed, 2 the
+// command line makes no sense.
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,8 +9,8 @@
 #include <fstream>
 #include <iostream>
 
-#include <boost/program_options.hpp>
 #include <fmt/format.h>
+#include <boost/program_options.hpp>
 
 #include <thalweg/check/certify.hpp>
 #if __has_include(<thalweg/check/mutants.hpp>)
@@ -68,14 +68,13 @@ std::string nearest(std::string_view word, const Names& names) {
 
 po::options_description make_options() {
   po::options_description d("certify [OP...] [options]: tries every operator on every axis");
-  d.add_options()
-      ("quick", "fewer samples: all ops in seconds")
-      ("full", "many samples and larger Jacobians")
-      ("json", po::value<std::string>()->value_name("FILE"), "write the results as JSON")
-      ("threads", po::value<std::string>()->value_name("N"), "threads of the kernels, 1 to 256")
-      ("reference", po::value<std::string>()->value_name("FILE"), "write the operator reference and do nothing else")
-      ("mutants", "with --quick: also corrupt every derivative and count what is caught (else always done)")
-      ("help", "print this");
+  d.add_options()("quick", "fewer samples: all ops in seconds")("full", "many samples and larger Jacobians")(
+      "json", po::value<std::string>()->value_name("FILE"), "write the results as JSON")(
+      "threads", po::value<std::string>()->value_name("N"), "threads of the kernels, 1 to 256")(
+      "reference", po::value<std::string>()->value_name("FILE"),
+      "write the operator reference and do nothing else")(
+      "mutants", "with --quick: also corrupt every derivative and count what is caught (else always done)")(
+      "help", "print this");
   return d;
 }
 
@@ -88,11 +87,13 @@ Settings parse(int argc, char** argv) {
   po::variables_map given;
   try {
     const int style = po::command_line_style::default_style & ~po::command_line_style::allow_guessing;
-    po::store(po::command_line_parser(argc, argv).options(all).positional(positional).style(style).run(), given);
+    po::store(po::command_line_parser(argc, argv).options(all).positional(positional).style(style).run(),
+              given);
   } catch (const po::unknown_option& e) {
     std::vector<std::string> names;
     for (const auto& o : visible.options()) names.push_back("--" + o->long_name());
-    throw UsageError(fmt::format("unknown option {}{}", e.get_option_name(), nearest(e.get_option_name(), names)));
+    throw UsageError(
+        fmt::format("unknown option {}{}", e.get_option_name(), nearest(e.get_option_name(), names)));
   } catch (const po::error& e) {
     throw UsageError(e.what());
   }
@@ -104,7 +105,9 @@ Settings parse(int argc, char** argv) {
   }
   Settings s;
   if (given.count("quick") && given.count("full")) throw UsageError("--quick and --full exclude each other");
-  s.options.tier = given.count("quick") ? check::Tier::quick : given.count("full") ? check::Tier::full : check::Tier::standard;
+  s.options.tier = given.count("quick")  ? check::Tier::quick
+                   : given.count("full") ? check::Tier::full
+                                         : check::Tier::standard;
   s.mutants = given.count("mutants") > 0 || s.options.tier != check::Tier::quick;
   if (given.count("json")) s.json = given["json"].as<std::string>();
   if (given.count("reference")) s.reference = given["reference"].as<std::string>();
@@ -112,7 +115,8 @@ Settings parse(int argc, char** argv) {
     const std::string& text = given["threads"].as<std::string>();
     char* end = nullptr;
     const long n = std::strtol(text.c_str(), &end, 10);
-    if (text.empty() || *end != '\0' || n < 1 || n > 256) throw UsageError(fmt::format("--threads is \"{}\", wanted 1 to 256", text));
+    if (text.empty() || *end != '\0' || n < 1 || n > 256)
+      throw UsageError(fmt::format("--threads is \"{}\", wanted 1 to 256", text));
     s.threads = static_cast<int>(n);
   }
   if (given.count("op")) {
@@ -179,24 +183,32 @@ void print_exceptions(const std::vector<check::Report>& reports, const std::vect
   fmt::print("\nLeft out (-):\n");
   for (const auto& [why, names] : reasons) {
     const auto count = std::count(names.begin(), names.end(), ' ');
-    if (count > 8) fmt::print("  {} ({} ops)\n", why, count);
-    else fmt::print("  {}:{}\n", why, names);
+    if (count > 8)
+      fmt::print("  {} ({} ops)\n", why, count);
+    else
+      fmt::print("  {}:{}\n", why, names);
   }
   std::string wide;
   for (const OpInfo* op : ops)
     if (op->pointwise() && (op->row->ulp_f32 > 4 || op->row->ulp_f64 > 4 || op->row->error_floor > 0))
-      wide += fmt::format("  {}: {} ulp f32, {} ulp f64{}: {}\n", op->name(), op->row->ulp_f32, op->row->ulp_f64,
-                          op->row->error_floor > 0 ? fmt::format(" of max(|y|, {})", op->row->error_floor) : "", op->row->note);
+      wide +=
+          fmt::format("  {}: {} ulp f32, {} ulp f64{}: {}\n", op->name(), op->row->ulp_f32, op->row->ulp_f64,
+                      op->row->error_floor > 0 ? fmt::format(" of max(|y|, {})", op->row->error_floor) : "",
+                      op->row->note);
   if (!wide.empty()) fmt::print("Bounds above 4 ulp:\n{}", wide);
 }
 
 std::string quoted(std::string_view text) {
   std::string s = "\"";
   for (char c : text) {
-    if (c == '"' || c == '\\') s += '\\', s += c;
-    else if (c == '\n') s += "\\n";
-    else if (static_cast<unsigned char>(c) < 0x20) s += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
-    else s += c;
+    if (c == '"' || c == '\\')
+      s += '\\', s += c;
+    else if (c == '\n')
+      s += "\\n";
+    else if (static_cast<unsigned char>(c) < 0x20)
+      s += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    else
+      s += c;
   }
   return s + '"';
 }
@@ -208,7 +220,8 @@ std::string json_of(const std::vector<check::Report>& reports, const check::Muta
     s += fmt::format("{}{{\"name\":{},\"axes\":{{", &r == &reports.front() ? "" : ",\n", quoted(r.op));
     bool first = true;
     for (check::Axis a : check::all_axes()) {
-      s += fmt::format("{}{}:{}", first ? "" : ",", quoted(check::axis_name(a)), quoted(outcomes[static_cast<int>(r[a].outcome)]));
+      s += fmt::format("{}{}:{}", first ? "" : ",", quoted(check::axis_name(a)),
+                       quoted(outcomes[static_cast<int>(r[a].outcome)]));
       first = false;
     }
     s += fmt::format("}},\"samples\":{},\"seconds\":{:.6f}}}", r.samples(), r.seconds);
@@ -258,8 +271,9 @@ int run(const Settings& s) {
 #endif
   }
   if (!s.json.empty()) write_file(s.json, json_of(reports, score));
-  const bool weak = s.ops.size() == registry().size() && score.made > 0 &&
-                    static_cast<double>(score.caught) < least_mutation_score * static_cast<double>(score.made);
+  const bool weak =
+      s.ops.size() == registry().size() && score.made > 0 &&
+      static_cast<double>(score.caught) < least_mutation_score * static_cast<double>(score.made);
   if (weak) fmt::print("the mutation score is below {}\n", least_mutation_score);
   return failed == 0 && !weak ? 0 : 1;
 }

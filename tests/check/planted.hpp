@@ -1,6 +1,7 @@
-// Ops for the harness' own tests: sound ones, and one wrong in each way. Each wrong op differs from a sound one in a
-// single member. Depends on op.hpp, the harness.
-// Invariant: `tests/check` states for each which axis must turn red.
+// Ops for the harness' own tests: sound ones, and one wrong in each way. Each wrong op differs from a sound
+// one in a single member. Depends on op.hpp, the harness. Invariant: `tests/check` states for each which axis
+// must turn red.
+// The reason for its length: each fault stands beside the sound op it differs from.
 #pragma once
 
 #include <atomic>
@@ -23,13 +24,19 @@ using ops::NoAttrs;
 // ---- pointwise ----
 
 struct Swish {
-  static constexpr Row row{.name = "swish", .formula = "y = x / (1 + e^-x)", .domain = {-5, 5}, .ulp_f32 = 4, .ulp_f64 = 4,
+  static constexpr Row row{.name = "swish",
+                           .formula = "y = x / (1 + e^-x)",
+                           .domain = {-5, 5},
+                           .ulp_f32 = 4,
+                           .ulp_f64 = 4,
                            .note = "for tests"};
-  template <class V> static V f(V x) {
+  template <class V>
+  static V f(V x) {
     const V t = select(x < -1000, -1000, x);
     return t * sigmoid(t);
   }
-  template <class V> static V df_x(V x) {
+  template <class V>
+  static V df_x(V x) {
     const V t = select(x < -1000, -1000, select(x > 1000, 1000, x));
     const V s = sigmoid(t);
     return s + t * s * (1 - s);
@@ -38,14 +45,18 @@ struct Swish {
 };
 
 struct WrongDerivative : Swish {
-  template <class V> static V df_x(V x) {
+  template <class V>
+  static V df_x(V x) {
     const V s = sigmoid(x);
     return s + x * s * (1 + s);
   }
 };
 
 struct SlightlyWrongDerivative : Swish {
-  template <class V> static V df_x(V x) { return 1.00001 * Swish::df_x(x); }
+  template <class V>
+  static V df_x(V x) {
+    return 1.00001 * Swish::df_x(x);
+  }
 };
 
 struct WrongValue : Swish {
@@ -53,37 +64,69 @@ struct WrongValue : Swish {
 };
 
 struct Ramp {
-  static constexpr Row row{.name = "ramp", .formula = "y = max(x, 0)", .kinks = {0}, .at_kink = AtKink::zero, .smooth = false,
-                           .subgradient = "0 at 0", .note = "NaN stays NaN"};
-  template <class V> static V f(V x) { return select(x <= 0, 0, x); }
-  template <class V> static V gf_x(V g, V x) { return select(x <= 0, 0, g); }
+  static constexpr Row row{.name = "ramp",
+                           .formula = "y = max(x, 0)",
+                           .kinks = {0},
+                           .at_kink = AtKink::zero,
+                           .smooth = false,
+                           .subgradient = "0 at 0",
+                           .note = "NaN stays NaN"};
+  template <class V>
+  static V f(V x) {
+    return select(x <= 0, 0, x);
+  }
+  template <class V>
+  static V gf_x(V g, V x) {
+    return select(x <= 0, 0, g);
+  }
   static double ref(double x) { return x <= 0 ? 0 : x; }
 };
 
 struct WrongAtKink : Ramp {
-  template <class V> static V gf_x(V g, V x) { return select(x < 0, 0, g); }
+  template <class V>
+  static V gf_x(V g, V x) {
+    return select(x < 0, 0, g);
+  }
 };
 
 struct UnstatedKink : Ramp {
-  static constexpr Row row{.name = "ramp", .formula = "y = max(x, 0)", .kinks = {0}, .smooth = false, .note = "NaN stays NaN"};
+  static constexpr Row row{
+      .name = "ramp", .formula = "y = max(x, 0)", .kinks = {0}, .smooth = false, .note = "NaN stays NaN"};
 };
 
 struct SwallowsNan : Ramp {
-  static constexpr Row row{.name = "ramp", .formula = "y = max(x, 0)", .kinks = {0}, .at_kink = AtKink::zero, .smooth = false};
-  template <class V> static V f(V x) { return select(x > 0, x, 0); }
+  static constexpr Row row{
+      .name = "ramp", .formula = "y = max(x, 0)", .kinks = {0}, .at_kink = AtKink::zero, .smooth = false};
+  template <class V>
+  static V f(V x) {
+    return select(x > 0, x, 0);
+  }
   static double ref(double x) { return x > 0 ? x : 0; }
 };
 
 struct Choose {
-  static constexpr Row row{.name = "choose", .formula = "y = a if c else b", .domain = {{0, 1}, {-2, 2}, {-2, 2}}, .conditions = 1};
-  template <class V> static V f(V c, V a, V b) { return select(c != 0, a, b); }
-  template <class V> static V ga_c(V g, V c) { return select(c != 0, g, 0); }
-  template <class V> static V gb_c(V g, V c) { return select(c != 0, 0, g); }
+  static constexpr Row row{.name = "choose",
+                           .formula = "y = a if c else b",
+                           .domain = {{0, 1}, {-2, 2}, {-2, 2}},
+                           .conditions = 1};
+  template <class V>
+  static V f(V c, V a, V b) {
+    return select(c != 0, a, b);
+  }
+  template <class V>
+  static V ga_c(V g, V c) {
+    return select(c != 0, g, 0);
+  }
+  template <class V>
+  static V gb_c(V g, V c) {
+    return select(c != 0, 0, g);
+  }
   static double ref(double c, double a, double b) { return c != 0 ? a : b; }
 };
 
 struct MultipliesMask : Choose {
-  template <class V> static V f(V c, V a, V b) {
+  template <class V>
+  static V f(V c, V a, V b) {
     const V on = select(c != 0, 1, 0);
     return on * a + (1 - on) * b;
   }
@@ -92,14 +135,26 @@ struct MultipliesMask : Choose {
 struct Times {
   static constexpr Row row{.name = "times", .formula = "y = a b"};
   static constexpr bool multilinear = true;
-  template <class V> static V f(V a, V b) { return a * b; }
-  template <class V> static V da_b(V b) { return b; }
-  template <class V> static V db_a(V a) { return a; }
+  template <class V>
+  static V f(V a, V b) {
+    return a * b;
+  }
+  template <class V>
+  static V da_b(V b) {
+    return b;
+  }
+  template <class V>
+  static V db_a(V a) {
+    return a;
+  }
   static double ref(double a, double b) { return a * b; }
 };
 
 struct WrongOperand : Times {
-  template <class V> static V db_a(V a) { return a + 0.25; }
+  template <class V>
+  static V db_a(V a) {
+    return a + 0.25;
+  }
 };
 
 // ---- structured: y = 3 x, with a kernel of its own ----
@@ -111,7 +166,8 @@ struct Triple {
 
   static void infer(const Ins& in, const NoAttrs&, Outs& out) {
     if (!in.has(0)) in.fail<ValueError>("x", "undefined", "a tensor", "undefined tensor");
-    if (!is_floating(in[0].dtype)) in.fail<DTypeError>("x", describe(in[0]), "f32 or f64", "not a floating tensor");
+    if (!is_floating(in[0].dtype))
+      in.fail<DTypeError>("x", describe(in[0]), "f32 or f64", "not a floating tensor");
     out.add(in[0].dtype, in[0].shape);
   }
   template <class T>
@@ -123,8 +179,10 @@ struct Triple {
   }
   static void run_scaled(const Ins& in, const View& out, double factor) {
     kernels::copy(in[0], out);
-    if (out.dtype == DType::f32) scale<float>(out, factor);
-    else scale<double>(out, factor);
+    if (out.dtype == DType::f32)
+      scale<float>(out, factor);
+    else
+      scale<double>(out, factor);
   }
   static void run(const Ins& in, const View* out, const NoAttrs&) { run_scaled(in, out[0], 3); }
   static void vjp(Vjp& v, const NoAttrs&) { v.set(0, v.g() * 3.0); }
@@ -139,7 +197,9 @@ struct Triple {
     s.add({s.normal({})});
     s.add({s.normal({0, 3})});
   }
-  static void errors(ErrorList& e) { e.add<DTypeError>({zeros({2}, DType::i64)}, "triple: not a floating tensor", "DTypeError"); }
+  static void errors(ErrorList& e) {
+    e.add<DTypeError>({zeros({2}, DType::i64)}, "triple: not a floating tensor", "DTypeError");
+  }
 };
 
 struct NotLinearInSeed : Triple {
@@ -169,7 +229,8 @@ struct Undifferentiable : Triple {  // the gradient leaves the graph, so its own
   static void vjp(Vjp& v, const NoAttrs&) { v.set(0, v.g() * v.in(0).detach() * 2.0); }
   static std::vector<Tensor> reference(const std::vector<Tensor>& in, const NoAttrs&) {
     Tensor y = zeros(in[0].shape(), DType::f64);
-    for_each_index(y.shape(), [&](const Dims& at) { set_value(y, at, value_at(in[0], at) * value_at(in[0], at)); });
+    for_each_index(y.shape(),
+                   [&](const Dims& at) { set_value(y, at, value_at(in[0], at) * value_at(in[0], at)); });
     return {y};
   }
 };
@@ -183,8 +244,10 @@ struct DropsTail : Triple {
     x.shape = {4};
     kernels::copy(x, y);
     for (int i = 0; i < 4; ++i) {
-      if (y.dtype == DType::f32) y.as<float>()[i] *= 3;
-      else y.as<double>()[i] *= 3;
+      if (y.dtype == DType::f32)
+        y.as<float>()[i] *= 3;
+      else
+        y.as<double>()[i] *= 3;
     }
   }
 };
@@ -197,7 +260,9 @@ struct Unsteady : Triple {
 };
 
 struct DependsOnThreads : Triple {
-  static void run(const Ins& in, const View* out, const NoAttrs&) { run_scaled(in, out[0], par::num_threads() == 3 ? 3.0001 : 3); }
+  static void run(const Ins& in, const View* out, const NoAttrs&) {
+    run_scaled(in, out[0], par::num_threads() == 3 ? 3.0001 : 3);
+  }
 };
 
 struct StaysSerial : Triple {
@@ -229,7 +294,8 @@ struct Leaks : Triple {
 struct WritesInput : Triple {
   static void run(const Ins& in, const View* out, const NoAttrs&) {
     run_scaled(in, out[0], 3);
-    if (numel(in[0]) > 0 && in[0].dtype == DType::f64) *static_cast<double*>(const_cast<void*>(in[0].data)) += 1e-9;
+    if (numel(in[0]) > 0 && in[0].dtype == DType::f64)
+      *static_cast<double*>(const_cast<void*>(in[0].data)) += 1e-9;
   }
 };
 
@@ -250,15 +316,21 @@ struct WrongShape : Triple {
 };
 
 struct WrongErrorType : Triple {
-  static void errors(ErrorList& e) { e.add<ShapeError>({zeros({2}, DType::i64)}, "not a floating", "ShapeError"); }
+  static void errors(ErrorList& e) {
+    e.add<ShapeError>({zeros({2}, DType::i64)}, "not a floating", "ShapeError");
+  }
 };
 
 struct WrongErrorText : Triple {
-  static void errors(ErrorList& e) { e.add<DTypeError>({zeros({2}, DType::i64)}, "is not complex", "DTypeError"); }
+  static void errors(ErrorList& e) {
+    e.add<DTypeError>({zeros({2}, DType::i64)}, "is not complex", "DTypeError");
+  }
 };
 
 struct TakesAnything : Triple {
-  static void errors(ErrorList& e) { e.add<ShapeError>({zeros({2, 2, 2})}, "too many dimensions", "ShapeError"); }
+  static void errors(ErrorList& e) {
+    e.add<ShapeError>({zeros({2, 2, 2})}, "too many dimensions", "ShapeError");
+  }
 };
 
 struct NoEmptySample : Triple {
@@ -280,7 +352,8 @@ struct Minus {
   static void infer(const Ins& in, const NoAttrs&, Outs& out) {
     for (int i = 0; i < 2; ++i)
       if (!in.has(i)) in.fail<ValueError>(i ? "b" : "a", "undefined", "a tensor", "undefined tensor");
-    if (!is_floating(in[0].dtype)) in.fail<DTypeError>("a", describe(in[0]), "f32 or f64", "not a floating tensor");
+    if (!is_floating(in[0].dtype))
+      in.fail<DTypeError>("a", describe(in[0]), "f32 or f64", "not a floating tensor");
     out.add(in[0].dtype, broadcast_shapes(in));
   }
   static void run(const Ins& in, const View* out, const NoAttrs&) {
@@ -288,8 +361,10 @@ struct Minus {
     kernels::copy(broadcast_view(in[0], out[0].shape), out[0]);
     kernels::copy(broadcast_view(in[1], out[0].shape), b.mutable_view());
     for (std::int64_t i = 0; i < numel(out[0].shape); ++i) {
-      if (out[0].dtype == DType::f32) out[0].as<float>()[i] -= b.mutable_view().as<float>()[i];
-      else out[0].as<double>()[i] -= b.mutable_view().as<double>()[i];
+      if (out[0].dtype == DType::f32)
+        out[0].as<float>()[i] -= b.mutable_view().as<float>()[i];
+      else
+        out[0].as<double>()[i] -= b.mutable_view().as<double>()[i];
     }
   }
   static void vjp(Vjp& v, const NoAttrs&) {
@@ -312,7 +387,9 @@ struct Minus {
     s.add({s.normal({2, 3}), s.normal({3})}, NoAttrs{}, "broadcast");
     s.add({s.normal({0}), s.normal({0})});
   }
-  static void errors(ErrorList& e) { e.add<ShapeError>({zeros({2}), zeros({3})}, "minus: shapes do not broadcast", "ShapeError"); }
+  static void errors(ErrorList& e) {
+    e.add<ShapeError>({zeros({2}), zeros({3})}, "minus: shapes do not broadcast", "ShapeError");
+  }
 };
 
 struct WrongUnbroadcast : Minus {  // takes the first of the repeated gradients instead of their sum

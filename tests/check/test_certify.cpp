@@ -1,5 +1,5 @@
-// The harness must go red: each planted fault turns the axis that is there for it red, and the sound op it was made
-// from stays green on all axes.
+// The harness must go red: each planted fault turns the axis that is there for it red, and the sound op it
+// was made from stays green on all axes.
 #include <doctest/doctest.h>
 
 #include <string>
@@ -27,7 +27,8 @@ void expect_green() {
 /// Only that axis is run, so that no other one gets the credit.
 template <class Op>
 std::string expect_red(Axis axis) {
-  const Report r = check::certify<Op>({.tier = check::Tier::quick, .axes = 1u << static_cast<unsigned>(axis)});
+  const Report r =
+      check::certify<Op>({.tier = check::Tier::quick, .axes = 1u << static_cast<unsigned>(axis)});
   INFO(r.op, " on ", std::string(check::axis_name(axis)));
   CHECK(r[axis].outcome == Outcome::failed);
   CHECK_FALSE(r.ok());
@@ -96,7 +97,9 @@ TEST_CASE("a leak is red") {
 
 TEST_CASE("writing an input is red") { expect_red<WritesInput>(Axis::aliasing); }
 
-TEST_CASE("a kernel that takes memory for contiguous is red") { expect_red<IgnoresStrides>(Axis::input_layout); }
+TEST_CASE("a kernel that takes memory for contiguous is red") {
+  expect_red<IgnoresStrides>(Axis::input_layout);
+}
 
 TEST_CASE("wrong gradients of broadcast operands are red") {
   expect_red<WrongUnbroadcast>(Axis::broadcasting);
@@ -129,7 +132,8 @@ TEST_CASE("an axis that tests nothing is red") {
 TEST_CASE("faults switched on inside the library's kernels turn an axis red") {
   const auto red = [](kernels::Fault fault, const char* op, Axis axis) {
     const kernels::fault::Scope scope(fault);
-    const Report r = check::certify(*find_op(op), {.tier = check::Tier::quick, .axes = 1u << static_cast<unsigned>(axis)});
+    const Report r =
+        check::certify(*find_op(op), {.tier = check::Tier::quick, .axes = 1u << static_cast<unsigned>(axis)});
     INFO(std::string(op), " on ", std::string(check::axis_name(axis)));
     CHECK(r[axis].outcome == Outcome::failed);
   };

@@ -78,7 +78,9 @@ TEST_CASE("kinks raise no false alarm, and excuse nothing else") {
   CHECK_FALSE(gradcheck([](const Tensor& t) { return relu(t); }, {x}, strict).ok);
   // A slope of 2 is between nothing at 1.5, and outside both sides at 0.
   CHECK_FALSE(gradcheck([](const Tensor& t) { return relu(t) + (t - t.detach()); }, {x}).ok);
-  CHECK_FALSE(gradcheck([](const Tensor& t) { return relu(t) + (t - t.detach()) * 1.5; }, {from<double>({0.0}, {1})}).ok);
+  CHECK_FALSE(
+      gradcheck([](const Tensor& t) { return relu(t) + (t - t.detach()) * 1.5; }, {from<double>({0.0}, {1})})
+          .ok);
 }
 
 TEST_CASE("a direction across many kinks falls back on the Jacobian") {
@@ -94,7 +96,8 @@ TEST_CASE("zero-size inputs and outputs are fine") {
 
 TEST_CASE("f32 is refused by a typed error") {
   CHECK_THROWS_AS(gradcheck([](const Tensor& x) { return tanh(x); }, {zeros({2})}), DTypeError);
-  CHECK_THROWS_AS(gradcheck([](const Tensor& x) { return x.to(DType::f32); }, {zeros({2}, DType::f64)}), DTypeError);
+  CHECK_THROWS_AS(gradcheck([](const Tensor& x) { return x.to(DType::f32); }, {zeros({2}, DType::f64)}),
+                  DTypeError);
 }
 
 TEST_CASE("integer and undefined inputs are passed through; several outputs are all checked") {
@@ -106,7 +109,9 @@ TEST_CASE("integer and undefined inputs are passed through; several outputs are 
   INFO(r.message);
   CHECK(r.ok);
   CHECK(r.checked == 4 * 3);
-  const auto bad = [](const std::vector<Tensor>& in) -> std::vector<Tensor> { return {in[0] * 1.0, in[0] * in[0].detach()}; };
+  const auto bad = [](const std::vector<Tensor>& in) -> std::vector<Tensor> {
+    return {in[0] * 1.0, in[0] * in[0].detach()};
+  };
   const auto wrong = gradcheck(bad, {numbers({3})});
   CHECK_FALSE(wrong.ok);
   CHECK(has(wrong.message, "output 1"));
