@@ -33,6 +33,13 @@ inline D convert(S x) noexcept {
   }
 }
 
+/// A bool may come from the user's memory, where any byte but 0 means true; as a C++ bool only 0 and 1 are defined.
+template <class S>
+inline S load(const S* p) noexcept {
+  if constexpr (std::is_same_v<S, bool>) return *reinterpret_cast<const unsigned char*>(p) != 0;
+  else return *p;
+}
+
 /// One row: dst[i * ds] = cast(src[i * ss]) for i < n.
 using RowFn = void (*)(void* dst, std::int64_t ds, const void* src, std::int64_t ss, std::int64_t n);
 
@@ -55,7 +62,7 @@ void convert_dense(D* d, const S* s, std::int64_t n) noexcept {
       std::memcpy(d + i, &w, sizeof w);
     }
   }
-  for (; i < n; ++i) d[i] = convert<D, S>(s[i]);
+  for (; i < n; ++i) d[i] = convert<D, S>(load(s + i));
 }
 
 template <class D, class S>
@@ -63,7 +70,7 @@ void convert_row(void* dst, std::int64_t ds, const void* src, std::int64_t ss, s
   D* d = static_cast<D*>(dst);
   const S* s = static_cast<const S*>(src);
   if (ss == 0) {
-    const D value = convert<D, S>(*s);
+    const D value = convert<D, S>(load(s));
     if (ds == 1)
       std::fill_n(d, n, value);
     else
@@ -74,7 +81,7 @@ void convert_row(void* dst, std::int64_t ds, const void* src, std::int64_t ss, s
     else
       convert_dense<D, S>(d, s, n);
   } else {
-    for (std::int64_t i = 0; i < n; ++i) d[i * ds] = convert<D, S>(s[i * ss]);
+    for (std::int64_t i = 0; i < n; ++i) d[i * ds] = convert<D, S>(load(s + i * ss));
   }
 }
 

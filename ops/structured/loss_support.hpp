@@ -52,7 +52,8 @@ struct RowReference {
   CrossEntropyOptions options;
 
   std::int64_t classes() const { return x.shape()[class_dim(x.shape())]; }
-  bool soft() const { return is_floating(target.dtype()); }
+  /// Whether targets are probabilities: they have the class dimension, class indices have not.
+  bool soft() const { return target.dim() == x.dim(); }
   bool ignored(const Dims& row) const {
     return !soft() && static_cast<std::int64_t>(value_at(target, row)) == options.ignore_index;
   }

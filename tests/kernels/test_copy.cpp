@@ -140,3 +140,12 @@ TEST_CASE("copy keeps NaN payloads and fill writes every dtype and layout") {
     CHECK((a.guards_intact() && b.guards_intact() && c.guards_intact()));
   }
 }
+
+TEST_CASE("any byte but 0 in a bool of the user's is true") {
+  const unsigned char bytes[] = {0, 1, 190, 255};
+  double out[4] = {};
+  kernels::copy(ConstView(bytes, DType::boolean, {4}, {1}), View{out, DType::f64, {4}, {1}});
+  CHECK(out[0] == 0);
+  CHECK(out[2] == 1);
+  CHECK(out[3] == 1);
+}
