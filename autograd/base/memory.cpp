@@ -6,6 +6,7 @@
 #include <atomic>
 #include <bit>
 #include <cstdlib>
+#include <cstring>
 #include <mutex>
 #include <new>
 
@@ -60,6 +61,11 @@ void* from_system(std::size_t bytes) {
     p = std::aligned_alloc(alignment, bytes);
     if (!p) throw std::bad_alloc();
   }
+#ifdef THALWEG_NO_BLOCK_CACHE
+  // Each block holds other garbage, so that a result that reads or leaves unwritten memory changes from call to call.
+  static std::atomic<unsigned char> garbage{1};
+  std::memset(p, garbage.fetch_add(37, std::memory_order_relaxed), bytes);
+#endif
   return p;
 }
 
