@@ -101,7 +101,7 @@ struct GeluTanh {
   static constexpr Row row{.name = "gelu_tanh",
                            .formula = "y = x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2",
                            .domain = {-4, 4}, .ulp_f32 = 36, .ulp_f64 = 36,
-                           .note = "in the left tail the rounding of the inner argument, 3 ulp, is magnified by its size, 11 at x = -4"};
+                           .note = "in the left tail the rounding of the inner argument, about 3 ulp by count, is magnified by its size, 11 at x = -4; 29 seen"};
   template <class V> static V f(V x) {
     const V t = select(x < -40, -40, x);
     return t * sigmoid(k * (t + c * (t * t * t)));

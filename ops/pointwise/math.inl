@@ -91,7 +91,7 @@ struct Erf {
 
 struct Erfc {
   static constexpr Row row{.name = "erfc", .formula = "y = 1 - erf(x), exact in the tail", .domain = {-3, 4},
-                           .ulp_f32 = 6, .ulp_f64 = 5.5, .note = "the rounding of x^2 in e^(-x^2) is magnified x^2 times in the tail"};
+                           .ulp_f32 = 6, .ulp_f64 = 5.5, .note = "the bound that the vector erfc itself is tested to; 4.4 ulp (f32) was seen at x = 0.82"};
   template <class V> static V f(V x) { return erfc(x); }
   template <class V> static V df_x(V x) { return -1.1283791670955126 * exp(-(x * x)); }
   static double ref(double x) { return std::erfc(x); }
