@@ -12,6 +12,7 @@ enum class Fault {
   pointwise_tail,       ///< the last element of a pointwise result is not written
   gemm_k_tail,          ///< the last element of the inner dimension is dropped
   gemm_edge,            ///< the edge tile is not written
+  winograd_edge,        ///< the tile row that reaches over the edge of a map is not written
   reduce_block,         ///< the last block of a reduction is dropped
   reduce_thread_order,  ///< partial sums are combined in the order threads finish
   unbroadcast,          ///< a broadcast gradient is not summed
