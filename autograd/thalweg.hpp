@@ -2,6 +2,7 @@
 // a second; `<thalweg/op.hpp>` is for those who write ops, `<thalweg/check/...>` for those who certify them.
 #pragma once
 
+#include <thalweg/autograd/base/memory_stats.hpp>
 #include <thalweg/autograd/base/thread_state.hpp>
 #include <thalweg/autograd/engine/engine.hpp>
 #include <thalweg/autograd/tensor/factories.hpp>

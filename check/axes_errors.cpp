@@ -89,11 +89,11 @@ void expect_error(Trial& t, const Case& c, bool (*expected)(const std::exception
     t.fail(fmt::format("takes a bad argument; wanted {} \"{}\"", type, text));
   };
   call();  // also warms up what the first failure allocates for good
-  const std::int64_t nodes = live_nodes(), blocks = mem::stats().live_blocks;
+  const std::int64_t nodes = live_nodes(), blocks = memory_stats().live_blocks;
   call();
-  if (live_nodes() != nodes || mem::stats().live_blocks != blocks)
+  if (live_nodes() != nodes || memory_stats().live_blocks != blocks)
     t.fail(fmt::format("the failed call left {} nodes and {} blocks of memory behind", live_nodes() - nodes,
-                       mem::stats().live_blocks - blocks));
+                       memory_stats().live_blocks - blocks));
 }
 
 template <class E>

@@ -150,7 +150,7 @@ namespace {
 
 struct Counts {
   std::int64_t nodes = live_nodes();
-  std::int64_t blocks = mem::stats().live_blocks;
+  std::int64_t blocks = memory_stats().live_blocks;
 };
 
 void use_once(Trial& t, const Case& c) {

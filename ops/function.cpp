@@ -57,6 +57,8 @@ template <class Code>
 auto guarded(const OpDef& op, const char* part, Loc loc, Code code) {
   try {
     return code();
+  } catch (const MemoryError&) {
+    throw;
   } catch (const Error& e) {
     ErrorFields fields = e.fields();
     fields.what =

@@ -42,6 +42,7 @@ struct GraphError : Error { using Error::Error; };      ///< misuse of the recor
 struct VersionError : GraphError { using GraphError::GraphError; };  ///< a value needed by backward was overwritten
 struct IoError : Error { using Error::Error; };         ///< the operating system refused
 struct FormatError : Error { using Error::Error; };     ///< a file that breaks its format
+struct MemoryError : Error { using Error::Error; };     ///< memory ran out
 
 template <class E>
 [[noreturn, gnu::cold, gnu::noinline]] void throw_error(ErrorFields fields) {

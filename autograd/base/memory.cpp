@@ -1,5 +1,5 @@
-// The caching allocator behind memory.hpp. Depends on base only.
-// Invariant: a cached block always has the full size of its class, so any thread may reuse it.
+// The caching allocator behind memory.hpp: the threads' caches of small blocks, and the figures. Depends on base.
+// Invariant: a cached small block has the full size of its class, so any thread may reuse it.
 #include <thalweg/autograd/base/memory.hpp>
 
 #include <array>
@@ -9,6 +9,11 @@
 #include <cstring>
 #include <mutex>
 #include <new>
+#include <string>
+#include <utility>
+
+#include <thalweg/autograd/base/error.hpp>
+#include <thalweg/autograd/base/heap.hpp>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define THALWEG_NO_BLOCK_CACHE 1  // so that a sanitizer sees every use after release
@@ -21,52 +26,43 @@
 namespace thalweg::mem {
 namespace {
 
+#ifdef THALWEG_NO_BLOCK_CACHE
+constexpr bool caches = false;
+#else
+constexpr bool caches = true;
+#endif
+
 constexpr std::size_t alignment = 64;
 constexpr std::size_t largest_small = 64 * 1024;
 constexpr int small_classes = 16 + 24;  // 64-byte steps to 1 KiB, then four classes per doubling to 64 KiB
-constexpr int large_classes = 4 * 40;
-constexpr std::uint32_t small_cap_bytes = 4 << 20;  // cached per class and thread
+constexpr std::uint32_t batch_bytes = 1 << 20;  // a thread keeps up to two batches of a class to itself
 
+/// A free small block. The first of a batch that nobody takes from also knows the batch's bytes and the next batch.
 struct FreeBlock {
   FreeBlock* next;
+  FreeBlock* next_batch;
+  std::uint32_t bytes;
 };
 
-/// Class number of `bytes` among four per doubling above 2^base, and its block size.
 struct SizeClass {
   int index;
   std::size_t bytes;
 };
-
-SizeClass geometric_class(std::size_t bytes, int base) noexcept {
-  const int top = static_cast<int>(std::bit_width(bytes - 1)) - 1;  // 2^top < bytes <= 2^(top+1)
-  const std::size_t step = (std::size_t{1} << top) / 4;
-  const std::size_t over = (bytes - (std::size_t{1} << top) + step - 1) / step;  // 1..4
-  return {(top - base) * 4 + static_cast<int>(over) - 1, (std::size_t{1} << top) + over * step};
-}
 
 [[gnu::always_inline]] inline SizeClass small_class(std::size_t bytes) noexcept {
   if (bytes <= 1024) {
     const int index = bytes == 0 ? 0 : static_cast<int>((bytes - 1) / alignment);
     return {index, static_cast<std::size_t>(index + 1) * alignment};
   }
-  SizeClass c = geometric_class(bytes, 10);
-  c.index += 16;
-  return c;
+  const int top = static_cast<int>(std::bit_width(bytes - 1)) - 1;  // 2^top < bytes <= 2^(top+1)
+  const std::size_t step = (std::size_t{1} << top) / 4;
+  const std::size_t over = (bytes - (std::size_t{1} << top) + step - 1) / step;  // 1..4
+  return {16 + (top - 10) * 4 + static_cast<int>(over) - 1, (std::size_t{1} << top) + over * step};
 }
 
-void* from_system(std::size_t bytes) {
-  void* p = std::aligned_alloc(alignment, bytes);
-  if (!p) {
-    trim();
-    p = std::aligned_alloc(alignment, bytes);
-    if (!p) throw std::bad_alloc();
-  }
-#ifdef THALWEG_NO_BLOCK_CACHE
-  // Each block holds other garbage, so that a result that reads or leaves unwritten memory changes from call to call.
-  static std::atomic<unsigned char> garbage{1};
-  std::memset(p, garbage.fetch_add(37, std::memory_order_relaxed), bytes);
-#endif
-  return p;
+constexpr std::size_t class_bytes(int index) noexcept {
+  if (index < 16) return static_cast<std::size_t>(index + 1) * alignment;
+  return (std::size_t{256} << (index - 16) / 4) * static_cast<std::size_t>(5 + (index - 16) % 4);
 }
 
 /// A counter one thread writes and others may read: no locked instruction.
@@ -78,21 +74,54 @@ struct OwnedCounter {
   std::int64_t read() const noexcept { return value.load(std::memory_order_relaxed); }
 };
 
+/// A thread's free blocks of one class: a list in use and perhaps a full batch behind it.
+struct FreeList {
+  FreeBlock* first = nullptr;
+  FreeBlock* spare = nullptr;
+  std::uint32_t bytes = 0;  // behind `first`
+};
+
 struct ThreadCache {
-  std::array<FreeBlock*, small_classes> free{};
-  std::array<std::uint32_t, small_classes> cached_bytes{};
-  OwnedCounter live_blocks, live_bytes, system_calls;
+  std::array<FreeList, small_classes> lists{};
+  OwnedCounter live_blocks, live_bytes;
   ThreadCache* next = nullptr;
   bool registered = false;
-  bool dead = false;  // the thread is ending: blocks go straight back
+  bool ended = false;
 };
 
 struct Shared {
   std::mutex mutex;
-  std::array<FreeBlock*, large_classes> free{};
+  Heap heap;
+  std::array<FreeBlock*, small_classes> batches{};
   ThreadCache* threads = nullptr;
-  std::int64_t ended_blocks = 0, ended_bytes = 0, ended_calls = 0;  // of threads that have ended
-  std::int64_t large_live = 0, large_peak = 0;
+  std::int64_t blocks = 0, bytes = 0;  // live: large ones, and what ended threads left
+  std::int64_t small_held = 0;         // bytes of small blocks that malloc gave, live or cached
+  std::int64_t small_calls = 0;
+  std::int64_t large_live = 0, peak = 0;
+
+  void live(MemoryStats& to) const noexcept {
+    to.live_blocks = blocks;
+    to.live_bytes = bytes;
+    for (const ThreadCache* c = threads; c; c = c->next) {
+      to.live_blocks += c->live_blocks.read();
+      to.live_bytes += c->live_bytes.read();
+    }
+  }
+  MemoryStats figures() noexcept {
+    MemoryStats s;
+    live(s);
+    if (s.live_bytes > peak) peak = s.live_bytes;
+    s.peak_bytes = peak;
+    s.cached_bytes = heap.cached_bytes() + (caches ? small_held - (s.live_bytes - large_live) : 0);
+    s.system_calls = heap.system_calls() + small_calls;
+    return s;
+  }
+  void add_batch(int index, FreeBlock* first, std::uint32_t batch) noexcept {
+    FreeBlock*& head = batches[static_cast<std::size_t>(index)];
+    first->next_batch = head;
+    first->bytes = batch;
+    head = first;
+  }
 };
 
 Shared& shared() noexcept {
@@ -102,103 +131,154 @@ Shared& shared() noexcept {
 
 constinit thread_local ThreadCache cache;
 
-void empty_small(ThreadCache& c) noexcept {
-  for (int i = 0; i < small_classes; ++i) {
-    while (FreeBlock* b = c.free[static_cast<std::size_t>(i)]) {
-      c.free[static_cast<std::size_t>(i)] = b->next;
-      std::free(b);
-    }
-    c.cached_bytes[static_cast<std::size_t>(i)] = 0;
-  }
-}
-
-/// Its destructor runs at thread exit and hands the thread's figures and blocks back.
+/// Its destructor runs at thread exit and leaves the thread's figures and blocks to all.
 struct ThreadGuard {
   ~ThreadGuard() {
-    empty_small(cache);
-    cache.dead = true;
     Shared& s = shared();
     std::lock_guard lock(s.mutex);
+    for (int i = 0; i < small_classes; ++i) {
+      FreeList& list = cache.lists[static_cast<std::size_t>(i)];
+      if (list.first) s.add_batch(i, list.first, list.bytes);
+      if (list.spare) s.add_batch(i, list.spare, list.spare->bytes);
+      list = {.bytes = batch_bytes};  // full: what is released after this takes the slow path
+    }
     for (ThreadCache** p = &s.threads; *p; p = &(*p)->next)
       if (*p == &cache) {
         *p = cache.next;
         break;
       }
-    s.ended_blocks += cache.live_blocks.read();
-    s.ended_bytes += cache.live_bytes.read();
-    s.ended_calls += cache.system_calls.read();
+    s.blocks += cache.live_blocks.read();
+    s.bytes += cache.live_bytes.read();
     cache.registered = false;
+    cache.ended = true;
   }
 };
 
-[[gnu::noinline, gnu::cold]] void register_thread() {
+[[gnu::noinline, gnu::cold]] void count_first(std::int64_t blocks, std::int64_t bytes) {
+  Shared& s = shared();
+  if (cache.ended) {
+    std::lock_guard lock(s.mutex);
+    s.blocks += blocks;
+    s.bytes += bytes;
+    return;
+  }
   thread_local ThreadGuard guard;
   static_cast<void>(&guard);
-  Shared& s = shared();
   std::lock_guard lock(s.mutex);
   cache.next = s.threads;
   s.threads = &cache;
   cache.registered = true;
-}
-
-[[gnu::noinline]] void count(std::int64_t blocks, std::int64_t bytes) {
-  if (cache.dead) {
-    Shared& s = shared();
-    std::lock_guard lock(s.mutex);
-    s.ended_blocks += blocks;
-    s.ended_bytes += bytes;
-    return;
-  }
-  if (!cache.registered) register_thread();
   cache.live_blocks.add(blocks);
   cache.live_bytes.add(bytes);
 }
 
-inline void count_fast(std::int64_t blocks, std::int64_t bytes) {
+inline void count(std::int64_t blocks, std::int64_t bytes) {
   if (cache.registered) [[likely]] {
     cache.live_blocks.add(blocks);
     cache.live_bytes.add(bytes);
   } else {
-    count(blocks, bytes);
+    count_first(blocks, bytes);
   }
 }
 
-[[gnu::noinline]] void* allocate_large(std::size_t bytes) {
-  const SizeClass c = geometric_class(bytes, 16);
-  if (c.index >= large_classes) throw std::bad_alloc();
-  Shared& s = shared();
-  void* p = nullptr;
-  {
-    std::lock_guard lock(s.mutex);
-    FreeBlock*& head = s.free[static_cast<std::size_t>(c.index)];
-    if (head) {
-      p = head;
-      head = head->next;
-    }
-  }
+[[noreturn, gnu::cold]] void throw_out_of_memory(std::size_t bytes) {
+  throw_error<MemoryError>({.op = "memory",
+                            .arg = "a block",
+                            .given = std::to_string(bytes) + " bytes beside the " +
+                                     std::to_string(memory_stats().live_bytes) + " in use",
+                            .wanted = "what the operating system grants",
+                            .what = "out of memory"});
+}
+
+void* from_malloc(std::size_t bytes) {
+  bytes = (bytes + alignment - 1) / alignment * alignment;
+  void* p = std::aligned_alloc(alignment, bytes);
   if (!p) {
-    p = from_system(c.bytes);
-    cache.system_calls.add(1);
+    trim_memory();
+    p = std::aligned_alloc(alignment, bytes);
+    if (!p) throw_out_of_memory(bytes);
   }
-  count(1, static_cast<std::int64_t>(c.bytes));
-  std::lock_guard lock(s.mutex);
-  s.large_live += static_cast<std::int64_t>(c.bytes);
-  if (s.large_live > s.large_peak) s.large_peak = s.large_live;
+#ifdef THALWEG_NO_BLOCK_CACHE
+  // Each block holds other garbage, so that a result that reads or leaves unwritten memory changes from call to call.
+  static std::atomic<unsigned char> garbage{1};
+  std::memset(p, garbage.fetch_add(37, std::memory_order_relaxed), bytes);
+#endif
   return p;
 }
 
+/// A block where the list in use is empty: from the batch behind it, from the shared batches, else from malloc.
+[[gnu::noinline]] void* take_small(SizeClass c) {
+  FreeList& list = cache.lists[static_cast<std::size_t>(c.index)];
+  FreeBlock* batch = std::exchange(list.spare, nullptr);
+  Shared& s = shared();
+  if (!batch) {
+    std::lock_guard lock(s.mutex);
+    FreeBlock*& head = s.batches[static_cast<std::size_t>(c.index)];
+    if (head) batch = std::exchange(head, head->next_batch);
+  }
+  if (!batch) {
+    void* p = from_malloc(c.bytes);
+    std::lock_guard lock(s.mutex);
+    ++s.small_calls;
+    s.small_held += static_cast<std::int64_t>(c.bytes);
+    return p;
+  }
+  FreeBlock* rest = batch->next;
+  const std::uint32_t bytes = batch->bytes - static_cast<std::uint32_t>(c.bytes);
+  if (!cache.ended) {
+    list.first = rest;
+    list.bytes = bytes;
+  } else if (rest) {  // an ended thread would not come back for it
+    std::lock_guard lock(s.mutex);
+    s.add_batch(c.index, rest, bytes);
+  }
+  return batch;
+}
+
+/// Keeps a block that the full list in use has no room for.
+[[gnu::noinline]] void give_small(void* p, SizeClass c) noexcept {
+  FreeBlock* b = new (p) FreeBlock{nullptr, nullptr, 0};
+  FreeList& list = cache.lists[static_cast<std::size_t>(c.index)];
+  if (list.spare || cache.ended) {
+    Shared& s = shared();
+    std::lock_guard lock(s.mutex);
+    if (cache.ended) return s.add_batch(c.index, b, static_cast<std::uint32_t>(c.bytes));
+    s.add_batch(c.index, list.spare, list.spare->bytes);
+  }
+  list.first->bytes = list.bytes;
+  list = {.first = b, .spare = list.first, .bytes = static_cast<std::uint32_t>(c.bytes)};
+}
+
+[[gnu::noinline]] void* allocate_large(std::size_t bytes) {
+  Shared& s = shared();
+  void* p = caches ? nullptr : from_malloc(bytes);
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    if (attempt) trim_memory();  // the system refused: it gets back what is only cached
+    std::lock_guard lock(s.mutex);
+    if constexpr (caches) p = s.heap.take(bytes);
+    else ++s.small_calls;
+    if (!p) continue;
+    const auto held = static_cast<std::int64_t>(caches ? Heap::size_of(p) : bytes);
+    ++s.blocks;
+    s.bytes += held;
+    s.large_live += held;
+    MemoryStats now;
+    s.live(now);
+    if (now.live_bytes > s.peak) s.peak = now.live_bytes;
+    return p;
+  }
+  throw_out_of_memory(bytes);
+}
+
 [[gnu::noinline]] void release_large(void* p, std::size_t bytes) noexcept {
-  const SizeClass c = geometric_class(bytes, 16);
-  count(-1, -static_cast<std::int64_t>(c.bytes));
   Shared& s = shared();
   std::lock_guard lock(s.mutex);
-  s.large_live -= static_cast<std::int64_t>(c.bytes);
-#ifdef THALWEG_NO_BLOCK_CACHE
-  std::free(p);
-#else
-  FreeBlock*& head = s.free[static_cast<std::size_t>(c.index)];
-  head = new (p) FreeBlock{head};
-#endif
+  const auto held = static_cast<std::int64_t>(caches ? Heap::size_of(p) : bytes);
+  --s.blocks;
+  s.bytes -= held;
+  s.large_live -= held;
+  if constexpr (caches) s.heap.give(p);
+  else std::free(p);
 }
 
 }  // namespace
@@ -206,16 +286,15 @@ inline void count_fast(std::int64_t blocks, std::int64_t bytes) {
 void* allocate(std::size_t bytes) {
   if (bytes > largest_small) return allocate_large(bytes);
   const SizeClass c = small_class(bytes);
-  FreeBlock*& head = cache.free[static_cast<std::size_t>(c.index)];
-  void* p = head;
+  FreeList& list = cache.lists[static_cast<std::size_t>(c.index)];
+  void* p = list.first;
   if (p) [[likely]] {
-    head = head->next;
-    cache.cached_bytes[static_cast<std::size_t>(c.index)] -= static_cast<std::uint32_t>(c.bytes);
+    list.first = list.first->next;
+    list.bytes -= static_cast<std::uint32_t>(c.bytes);
   } else {
-    p = from_system(c.bytes);
-    cache.system_calls.add(1);
+    p = take_small(c);
   }
-  count_fast(1, static_cast<std::int64_t>(c.bytes));
+  count(1, static_cast<std::int64_t>(c.bytes));
   return p;
 }
 
@@ -223,40 +302,52 @@ void release(void* p, std::size_t bytes) noexcept {
   if (!p) return;
   if (bytes > largest_small) return release_large(p, bytes);
   const SizeClass c = small_class(bytes);
-  count_fast(-1, -static_cast<std::int64_t>(c.bytes));
-#ifndef THALWEG_NO_BLOCK_CACHE
-  std::uint32_t& held = cache.cached_bytes[static_cast<std::size_t>(c.index)];
-  if (held < small_cap_bytes && !cache.dead) [[likely]] {
-    FreeBlock*& head = cache.free[static_cast<std::size_t>(c.index)];
-    head = new (p) FreeBlock{head};
-    held += static_cast<std::uint32_t>(c.bytes);
-    return;
-  }
-#endif
-  std::free(p);
-}
-
-Stats stats() noexcept {
-  Shared& s = shared();
-  std::lock_guard lock(s.mutex);
-  Stats r{s.ended_blocks, s.ended_bytes, s.large_peak, s.ended_calls};
-  for (const ThreadCache* c = s.threads; c; c = c->next) {
-    r.live_blocks += c->live_blocks.read();
-    r.live_bytes += c->live_bytes.read();
-    r.system_calls += c->system_calls.read();
-  }
-  return r;
-}
-
-void trim() noexcept {
-  empty_small(cache);
-  Shared& s = shared();
-  std::lock_guard lock(s.mutex);
-  for (FreeBlock*& head : s.free)
-    while (FreeBlock* b = head) {
-      head = b->next;
-      std::free(b);
-    }
+  count(-1, -static_cast<std::int64_t>(c.bytes));
+  if constexpr (!caches) return std::free(p);
+  FreeList& list = cache.lists[static_cast<std::size_t>(c.index)];
+  if (list.bytes >= batch_bytes) [[unlikely]] return give_small(p, c);
+  static_cast<FreeBlock*>(p)->next = list.first;
+  list.first = static_cast<FreeBlock*>(p);
+  list.bytes += static_cast<std::uint32_t>(c.bytes);
 }
 
 }  // namespace thalweg::mem
+
+namespace thalweg {
+
+MemoryStats memory_stats() noexcept {
+  mem::Shared& s = mem::shared();
+  std::lock_guard lock(s.mutex);
+  return s.figures();
+}
+
+void reset_peak_memory() noexcept {
+  mem::Shared& s = mem::shared();
+  std::lock_guard lock(s.mutex);
+  MemoryStats now;
+  s.live(now);
+  s.peak = now.live_bytes;
+}
+
+void trim_memory() noexcept {
+  mem::Shared& s = mem::shared();
+  std::lock_guard lock(s.mutex);
+  const auto free_all = [&s](mem::FreeBlock* b, int index) {
+    for (; b; s.small_held -= static_cast<std::int64_t>(mem::class_bytes(index))) std::free(std::exchange(b, b->next));
+  };
+  for (int i = 0; i < mem::small_classes; ++i) {
+    if (mem::FreeList& own = mem::cache.lists[static_cast<std::size_t>(i)]; !mem::cache.ended) {
+      free_all(own.first, i);
+      free_all(own.spare, i);
+      own = {};
+    }
+    for (mem::FreeBlock*& head = s.batches[static_cast<std::size_t>(i)]; head;) {
+      mem::FreeBlock* const next = head->next_batch;
+      free_all(head, i);
+      head = next;
+    }
+  }
+  s.heap.trim();
+}
+
+}  // namespace thalweg

@@ -11,7 +11,7 @@
 
 namespace thalweg {
 
-/// Uninitialised elements. Throws ShapeError (negative size, 2^63 bytes or more), std::bad_alloc.
+/// Uninitialised elements. Throws ShapeError (negative size, 2^63 bytes or more), MemoryError.
 Tensor empty(const Dims& shape, DType dtype = DType::f32);
 Tensor zeros(const Dims& shape, DType dtype = DType::f32);
 Tensor ones(const Dims& shape, DType dtype = DType::f32);

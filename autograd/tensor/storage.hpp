@@ -30,7 +30,7 @@ struct alignas(64) Storage {
     writer_loc = loc;
   }
 
-  /// `bytes` of uninitialised memory. Throws std::bad_alloc.
+  /// `bytes` of uninitialised memory. Throws MemoryError.
   static Ref<Storage> make(std::size_t bytes);
   /// Somebody else's memory; `deleter` (may be empty) is called with `data` when the last user is gone.
   static Ref<Storage> wrap(void* data, std::size_t bytes, std::function<void(void*)> deleter);

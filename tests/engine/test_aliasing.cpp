@@ -26,7 +26,7 @@ double at(const Tensor& t, std::int64_t i = 0) { return t.contiguous().data<doub
 
 TEST_CASE("tanh saves its own output and nothing leaks") {
   const std::int64_t nodes = tw::live_nodes();
-  const std::int64_t blocks = tw::mem::stats().live_blocks;
+  const std::int64_t blocks = tw::memory_stats().live_blocks;
   {
     Tensor x = leaf({0.3, -0.7});
     Tensor y = tw::tanh(x);
@@ -35,7 +35,7 @@ TEST_CASE("tanh saves its own output and nothing leaks") {
     Tensor unused = tw::tanh(tw::tanh(x));  // never run backward: must go all the same
   }
   CHECK(tw::live_nodes() == nodes);
-  CHECK(tw::mem::stats().live_blocks == blocks);
+  CHECK(tw::memory_stats().live_blocks == blocks);
 }
 
 TEST_CASE("the two gradients of (a + b).sum() are two buffers") {
