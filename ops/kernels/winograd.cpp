@@ -12,10 +12,12 @@ namespace {
 
 using namespace winograd;
 
-constexpr std::int64_t block_floats = 2 << 20;   // transformed data alive at once
-constexpr std::int64_t group_floats = 3 << 20;   // transformed weights alive at once
-constexpr std::int64_t product_tiles = 64;       // tiles whose products one chunk holds
-constexpr std::int64_t weight_run = 32;          // input channels whose weights are transformed together
+constexpr std::int64_t least_block = 1 << 19,
+                       most_block = 4 << 20;    // floats of transformed data alive at once
+constexpr std::int64_t weights_per_block = 2;   // a block has half as many as all transformed weights
+constexpr std::int64_t group_floats = 1 << 19;  // transformed weights alive at once where one block is all
+constexpr std::int64_t product_tiles = 64;      // tiles whose products one chunk holds
+constexpr std::int64_t weight_run = 32;         // input channels whose weights are transformed together
 constexpr std::int64_t bias_pixels = 16;
 
 /// What is convolved: x [batch, from.channels, ...] to y [batch, to.channels, ...].
@@ -35,7 +37,10 @@ struct Problem {
 class Convolution {
  public:
   explicit Convolution(const Problem& p)
-      : p_(p), tiles_(winograd_tiles()), lanes_(tiles_.lanes), plan_(planned(p)),
+      : p_(p),
+        tiles_(winograd_tiles()),
+        lanes_(tiles_.lanes),
+        plan_(planned(p)),
         data_(plan_, p.from, plan_.sizes.in, p.padding[0] - plan_.sizes.skipped,
               p.padding[1] - plan_.sizes.skipped),
         result_(plan_, p.to, plan_.sizes.out, 0, 0),
@@ -58,8 +63,9 @@ class Convolution {
     const WinogradTiles::Stage stage = tiles_.schemes[static_cast<int>(plan_.scheme)].data;
     for (std::int64_t first = 0; first < plan_.all_strips(); first += plan_.block_strips) {
       const std::int64_t last = std::min(first + plan_.block_strips, plan_.all_strips());
-      transform(plan_, data_, stage, p_.x, first, last, pieces_, v_.data(),
-                [&](std::int64_t c) { return Place{c, row_, point_}; });
+      transform(plan_, data_, stage, p_.x, first, last, pieces_, v_.data(), [&](std::int64_t c) {
+        return Place{c, row_, point_};
+      });
       for (std::int64_t q = 0; q < weights_.count(); q += group_) {
         const std::int64_t end = std::min(q + group_, weights_.count());
         if (!whole) transform_weights(q, end);
@@ -71,7 +77,9 @@ class Convolution {
  private:
   static Plan planned(const Problem& p) {
     Plan plan(p.batch, p.from.size, p.to.size, p.padding);
-    plan.cut_blocks(block_floats / (plan.points * p.from.channels));
+    const std::int64_t weights = plan.points * p.from.channels * p.to.channels;
+    plan.cut_blocks(std::clamp(weights / weights_per_block, least_block, most_block) /
+                    (plan.points * p.from.channels));
     return plan;
   }
 
@@ -95,11 +103,14 @@ class Convolution {
     const WinogradTiles::Stage stage = tiles_.schemes[static_cast<int>(plan_.scheme)].weights;
     const std::int64_t c0 = q0 * panel, c1 = std::min(q1 * panel, weights_.channels);
     const std::int64_t runs = ceil_div(p_.from.channels, weight_run), tap = p_.turned ? -lanes_ : lanes_;
-    par::chunks((c1 - c0) / lanes_ * runs, 4, [&](std::int64_t begin, std::int64_t end) noexcept {
+    const std::int64_t chunks = (c1 - c0) / lanes_;
+    par::chunks(chunks * runs, 4, [&](std::int64_t begin, std::int64_t end) noexcept {
       const Pieces::Lease lease(pieces_);
       float* const buffer = lease.data();
       for (std::int64_t item = begin; item < end; ++item) {
-        const std::int64_t c = c0 + item / runs * lanes_, k = item % runs * weight_run;
+        // The order in which the kernels lie in memory.
+        const std::int64_t c = c0 + (p_.w_from == 9 ? item / runs : item % chunks) * lanes_;
+        const std::int64_t k = (p_.w_from == 9 ? item % runs : item / chunks) * weight_run;
         const std::int64_t n = std::min(weight_run, p_.from.channels - k), planes = p_.to.channels - c;
         const float* const w = p_.w + c * p_.w_to + k * p_.w_from;
         if (p_.w_from == 9)
@@ -133,7 +144,8 @@ class Convolution {
   }
 
   /// out[point][tile][channel of the panel] of `count` tiles.
-  void products(const float* v, std::int64_t count, std::int64_t q, const float* u, float* out) const noexcept {
+  void products(const float* v, std::int64_t count, std::int64_t q, const float* u,
+                float* out) const noexcept {
     const GemmKernels<float>& kernels = gemm_kernels<float>();
     const std::int64_t width = weights_.width(q);
     GemmTile<float> t;
@@ -171,8 +183,7 @@ class Convolution {
               {row, lanes_, size * lanes_}, plan_.tiles[1]);
       const std::int64_t c = q * panel + l;
       finish(buffer, rows, c);
-      tiles_.store(buffer, row,
-                   p_.y + ((strip / plan_.strips * p_.to.channels + c) * height + top) * columns,
+      tiles_.store(buffer, row, p_.y + ((strip / plan_.strips * p_.to.channels + c) * height + top) * columns,
                    height * columns, p_.to.channels - c, rows, columns);
     }
   }
@@ -214,16 +225,31 @@ bool winograd_pays(const ConvGeometry& g, ConvDirection) noexcept {
 
 void winograd_forward(const ConvGeometry& g, const float* x, const float* w, const float* bias,
                       Activation act, float* y) {
-  Problem p{.batch = g.batch, .from = {g.in_channels, {g.in[0], g.in[1]}},
-            .to = {g.out_channels, {g.out[0], g.out[1]}}, .padding = {g.padding[0], g.padding[1]},
-            .x = x, .w = w, .w_to = 9 * g.in_channels, .w_from = 9, .bias = bias, .act = act, .y = y};
+  Problem p{.batch = g.batch,
+            .from = {g.in_channels, {g.in[0], g.in[1]}},
+            .to = {g.out_channels, {g.out[0], g.out[1]}},
+            .padding = {g.padding[0], g.padding[1]},
+            .x = x,
+            .w = w,
+            .w_to = 9 * g.in_channels,
+            .w_from = 9,
+            .bias = bias,
+            .act = act,
+            .y = y};
   Convolution(p).run();
 }
 
 void winograd_input_gradient(const ConvGeometry& g, const float* dy, const float* w, float* dx) {
-  Problem p{.batch = g.batch, .from = {g.out_channels, {g.out[0], g.out[1]}},
-            .to = {g.in_channels, {g.in[0], g.in[1]}}, .padding = {2 - g.padding[0], 2 - g.padding[1]},
-            .x = dy, .w = w, .w_to = 9, .w_from = 9 * g.in_channels, .turned = true, .y = dx};
+  Problem p{.batch = g.batch,
+            .from = {g.out_channels, {g.out[0], g.out[1]}},
+            .to = {g.in_channels, {g.in[0], g.in[1]}},
+            .padding = {2 - g.padding[0], 2 - g.padding[1]},
+            .x = dy,
+            .w = w,
+            .w_to = 9,
+            .w_from = 9 * g.in_channels,
+            .turned = true,
+            .y = dx};
   Convolution(p).run();
 }
 

@@ -9,8 +9,8 @@ namespace thalweg::kernels {
 
 enum class ConvDirection : std::uint8_t { forward, input_gradient, weight_gradient };
 
-/// Whether the functions below take this geometry: kernel 3x3, stride and dilation 1, padding 0 or 1 on either
-/// axis, one group, no size 0.
+/// Whether the functions below take this geometry: kernel 3x3, stride and dilation 1, padding 0 or 1 on
+/// either axis, one group, no size 0.
 bool winograd_applies(const ConvGeometry& geometry) noexcept;
 
 /// Whether it was measured to be faster than the direct path; implies winograd_applies().
@@ -20,7 +20,8 @@ bool winograd_pays(const ConvGeometry& geometry, ConvDirection direction) noexce
 void winograd_forward(const ConvGeometry& geometry, const float* x, const float* w, const float* bias,
                       Activation act, float* y);
 
-/// dx, the gradient of the input, from g, the gradient of y. Throws std::bad_alloc only, before dx is written.
+/// dx, the gradient of the input, from g, the gradient of y. Throws std::bad_alloc only, before dx is
+/// written.
 void winograd_input_gradient(const ConvGeometry& geometry, const float* g, const float* w, float* dx);
 
 /// dw, the gradient of the weights. Throws std::bad_alloc only, before dw is written.

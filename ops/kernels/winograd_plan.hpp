@@ -1,6 +1,6 @@
 // How Winograd's convolution is cut: tiles, strips of tile rows, blocks of strips, panels of channels.
-// Depends on winograd_tiles, conv.hpp and base/memory; internal to winograd*.cpp. Invariant: every cut follows
-// from the geometry alone.
+// Depends on winograd_tiles, conv.hpp and base/memory; internal to winograd*.cpp. Invariant: every cut
+// follows from the geometry alone.
 #pragma once
 
 #include <algorithm>
@@ -32,10 +32,10 @@ struct Maps {
 struct Plan {
   WinogradScheme scheme = WinogradScheme::two;
   WinogradSizes sizes;
-  std::int64_t points = 0;                      ///< sizes.points squared
-  std::int64_t batch = 0, tiles[2] = {};        ///< tiles of an image by axis
-  std::int64_t strip_rows = 0, strips = 0;      ///< tile rows of a strip, strips of an image
-  std::int64_t block_strips = 0;                ///< strips whose transformed data is alive at once
+  std::int64_t points = 0;                  ///< sizes.points squared
+  std::int64_t batch = 0, tiles[2] = {};    ///< tiles of an image by axis
+  std::int64_t strip_rows = 0, strips = 0;  ///< tile rows of a strip, strips of an image
+  std::int64_t block_strips = 0;            ///< strips whose transformed data is alive at once
 
   Plan(std::int64_t batch, const std::int64_t (&in)[2], const std::int64_t (&out)[2],
        const std::int64_t (&padding)[2]) noexcept;
@@ -57,12 +57,14 @@ struct Plan {
 /// vectors, a vector for each pixel.
 struct Side {
   Maps maps;
-  std::int64_t extent = 0;    ///< pixels of a tile by axis
+  std::int64_t extent = 0;     ///< pixels of a tile by axis
   std::int64_t shift[2] = {};  ///< pixels before the map that the first tile covers
   std::int64_t pitch = 0;      ///< pixels of a buffer row
 
   Side(const Plan& plan, const Maps& m, std::int64_t tile_extent, std::int64_t s0, std::int64_t s1) noexcept
-      : maps(m), extent(tile_extent), shift{s0, s1},
+      : maps(m),
+        extent(tile_extent),
+        shift{s0, s1},
         pitch((plan.tiles[1] - 1) * plan.sizes.out + tile_extent) {}
   std::int64_t buffer_rows(const Plan& plan, std::int64_t tile_rows) const noexcept {
     return (tile_rows - 1) * plan.sizes.out + extent;
@@ -72,7 +74,8 @@ struct Side {
   }
 };
 
-/// Channel `c` of a transformed side lies at offset(c); its tiles are `tile` floats apart, its points `point`.
+/// Channel `c` of a transformed side lies at offset(c); its tiles are `tile` floats apart, its points
+/// `point`.
 struct Place {
   std::int64_t offset = 0, tile = 0, point = 0;
 };
@@ -97,7 +100,8 @@ struct Panels {
 class Pieces {
  public:
   explicit Pieces(std::int64_t floats)
-      : size_(round_up(floats, 16)), count_(par::num_threads()),
+      : size_(round_up(floats, 16)),
+        count_(par::num_threads()),
         memory_(static_cast<std::size_t>(size_ * count_)) {}
 
   class Lease {
@@ -122,8 +126,8 @@ class Pieces {
   std::atomic<bool> taken_[most_threads] = {};
 };
 
-/// Transforms the strips [first, last) of `maps` by `stage` (data or gradient), a chunk of strips and lanes at
-/// a time; place(c) says where channel c goes, tile 0 being the first of strip `first`. Parallel.
+/// Transforms the strips [first, last) of `maps` by `stage` (data or gradient), a chunk of strips and lanes
+/// at a time; place(c) says where channel c goes, tile 0 being the first of strip `first`. Parallel.
 template <class PlaceOf>
 void transform(const Plan& plan, const Side& side, WinogradTiles::Stage stage, const float* maps,
                std::int64_t first, std::int64_t last, Pieces& pieces, float* out, PlaceOf&& place) {
@@ -131,8 +135,7 @@ void transform(const Plan& plan, const Side& side, WinogradTiles::Stage stage, c
   const std::int64_t lanes = tiles.lanes, chunks = ceil_div(side.maps.channels, lanes);
   const std::int64_t row = side.pitch * lanes, tile_step = plan.sizes.out * lanes;
   const std::int64_t height = side.maps.size[0], width = side.maps.size[1];
-  const std::int64_t grain =
-      std::max<std::int64_t>(1, 4096 / (plan.most_tiles(1) * plan.points));
+  const std::int64_t grain = std::max<std::int64_t>(1, 4096 / (plan.most_tiles(1) * plan.points));
   par::chunks((last - first) * chunks, grain, [&](std::int64_t begin, std::int64_t end) noexcept {
     const Pieces::Lease lease(pieces);
     float* const buffer = lease.data();

@@ -82,7 +82,8 @@ struct Two {
 /// 5/8 and 3/2 gave the least error: less than half that of the usual 1 and 2.
 struct Four {
   static constexpr double a = 0.625, b = 1.5, a2 = a * a, b2 = b * b;
-  static constexpr double at_zero = 1 / (a2 * b2), at_a = 0.5 / (a2 * (a2 - b2)), at_b = 0.5 / (b2 * (b2 - a2));
+  static constexpr double at_zero = 1 / (a2 * b2), at_a = 0.5 / (a2 * (a2 - b2)),
+                          at_b = 0.5 / (b2 * (b2 - a2));
   static constexpr float f(double x) { return static_cast<float>(x); }
 
   struct Data {
@@ -208,8 +209,8 @@ void stage(const float* in, const WinogradLayout& from, float* out, const Winogr
       column<Step>(up_to<Step::from>, up_to<Step::to>, in + j * from.col, from.row, half + j * width,
                    Step::from * width);
     for (int i = 0; i < Step::to; ++i)
-      column<Step>(up_to<Step::from>, up_to<Step::to>, half + i * Step::from * width, width,
-                   out + i * to.row, to.col);
+      column<Step>(up_to<Step::from>, up_to<Step::to>, half + i * Step::from * width, width, out + i * to.row,
+                   to.col);
   }
 }
 
@@ -361,10 +362,8 @@ constexpr WinogradTiles::Scheme make_scheme() {
           stage<typename S::Gradient>, stage<typename S::WeightGradient>};
 }
 
-constexpr WinogradTiles winograd{static_cast<int>(width),
-                                 {make_scheme<Two>(), make_scheme<Four>(), make_scheme<Pair>()},
-                                 load,
-                                 store};
+constexpr WinogradTiles winograd{
+    static_cast<int>(width), {make_scheme<Two>(), make_scheme<Four>(), make_scheme<Pair>()}, load, store};
 
 }  // namespace
 }  // namespace thalweg::kernels::HWY_NAMESPACE

@@ -58,7 +58,8 @@ struct Case {
   void weight_gradient(Array<float>& to) { kernels::winograd_weight_gradient(g, data(y), data(x), data(to)); }
 };
 
-/// What is to be reached, and the sum of magnitudes of its terms, the largest of which is the scale of a tile.
+/// What is to be reached, and the sum of magnitudes of its terms, the largest of which is the scale of a
+/// tile.
 struct Expected {
   std::vector<double> value, magnitude;
   explicit Expected(std::int64_t n) : value(static_cast<std::size_t>(n)), magnitude(value) {}
@@ -79,8 +80,8 @@ struct Expected {
 constexpr double bound = 16;
 
 void check(const ConvGeometry& g) {
-  INFO("batch " << g.batch << ", channels " << g.in_channels << " -> " << g.out_channels << ", map " << g.in[0]
-                << "x" << g.in[1] << ", padding " << g.padding[0] << ", " << g.padding[1]);
+  INFO("batch " << g.batch << ", channels " << g.in_channels << " -> " << g.out_channels << ", map "
+                << g.in[0] << "x" << g.in[1] << ", padding " << g.padding[0] << ", " << g.padding[1]);
   REQUIRE(kernels::winograd_applies(g));
   Case c(g);
   Expected y(c.y.size()), dx(c.x.size()), dw(c.w.size());
