@@ -1,45 +1,31 @@
 // What one recorded op costs beyond its arithmetic: time per op, and locked instructions per op.
-// Depends on the umbrella. Invariant: every figure is the median of 25 repetitions in one run of this program.
+// Depends on the umbrella. Invariant: instructions are counted by single-stepping a copy of this process, so nothing that
+// is counted runs here.
 #include <sys/ptrace.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <chrono>
 #include <csignal>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <functional>
-#include <string>
-#include <vector>
 
 #include <thalweg/thalweg.hpp>
+
+#include "case.hpp"
+#include "measure.hpp"
 
 namespace tw = thalweg;
 using tw::Tensor;
 
+namespace bench {
 namespace {
 
-constexpr int repetitions = 25;
+constexpr const char* group = "overhead";
+constexpr int chain = 1000;
+constexpr int counted_chain = 100;  // single-stepping is slow
 
-/// Median nanoseconds per unit of f(), which does `units` of them.
-double nanoseconds(int units, const std::function<void()>& f) {
-  std::vector<double> times;
-  for (int i = 0; i < 3; ++i) f();
-  for (int i = 0; i < repetitions; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    f();
-    const std::chrono::duration<double, std::nano> d = std::chrono::steady_clock::now() - start;
-    times.push_back(d.count() / units);
-  }
-  std::nth_element(times.begin(), times.begin() + repetitions / 2, times.end());
-  return times[repetitions / 2];
-}
-
-Tensor value(double v, bool wants_gradient) {
-  Tensor t = tw::full({1}, v);
+Tensor value(double v, bool wants_gradient, std::int64_t n = 1) {
+  Tensor t = tw::full({n}, v);
   t.set_requires_grad(wants_gradient);
   return t;
 }
@@ -99,63 +85,77 @@ Counts count_instructions(int units, const std::function<void()>& f) {
   return c;
 }
 
-void row(const char* what, double ns, double goal, double record) {
-  std::printf("%-58s %8.0f ns   goal %4.0f   ", what, ns, goal);
-  if (record > 0) std::printf("DyNet %5.0f (%.1fx)", record, record / ns);
-  std::printf("\n");
-}
-
-constexpr int chain = 1000;
-constexpr int counted_chain = 100;  // single-stepping is slow
-
-void adds(const Tensor& a, const Tensor& b, int n = chain) {
+void adds(const Tensor& a, const Tensor& b, int n) {
   for (int i = 0; i < n; ++i) Tensor y = a + b;
 }
-
-void multiply_chain(Tensor& x, const Tensor& b, bool run_backward, int n = chain) {
+void silent_adds(const Tensor& a, const Tensor& b, int n) {
+  const tw::NoGrad off;
+  adds(a, b, n);
+}
+void multiply_chain(Tensor x, const Tensor& b, bool run_backward, int n) {
   Tensor y = x;
   for (int i = 0; i < n; ++i) y = y * b;
   if (run_backward) y.backward();
   x.zero_grad();
 }
-
-void tanh_chain(const Tensor& start, Tensor& b) {
+void tanh_chain(const Tensor& start, Tensor b, int n) {
   Tensor x = start;
-  for (int i = 0; i < chain; ++i) x = tw::tanh(x * b + b);
+  for (int i = 0; i < n; ++i) x = tw::tanh(x * b + b);
   x.sum().backward();
   b.zero_grad();
 }
 
+/// The rows' operands: what is recorded is `a`, `b` or both.
+Ready ready_of(std::vector<Tensor> in, void (*f)(const std::vector<Tensor>&), const char* twin, bool backward) {
+  Ready r{.work = {.overhead = true, .backward = backward}};
+  for (const Tensor& t : in) r.peer.in.push_back(array_of(t));
+  r.peer.name = twin;
+  r.peer.numbers = {chain};
+  r.ours = [in = std::move(in), f](std::int64_t times) {
+    for (std::int64_t i = 0; i < times; ++i) f(in);
+  };
+  return r;
+}
+
+using In = const std::vector<Tensor>&;
+
+Case timed(const char* name, std::function<Ready()> make, double goal) {
+  return {.group = group, .name = name, .make = std::move(make), .goal = goal * 1e-9, .threads = 1, .units = chain};
+}
+
+Case counted(const char* name, void (*f)()) {
+  Case c{.group = group, .name = name};
+  c.custom = [f](Row& row, Peer*) {
+    const Counts counts = count_instructions(counted_chain, f);
+    row.unit = "instructions";
+    row.median = counts.instructions;
+    row.note = std::to_string(counts.locked).substr(0, 4) + " of them locked";
+  };
+  return c;
+}
+
 }  // namespace
 
-int main() {
-  tw::par::set_num_threads(1);
-  const Tensor a = value(1.0, true), b = value(1.0, false);
-  Tensor x = value(1.0, true), w = value(1.0, true);
-  std::printf("per-op overhead, one element unless stated, median of %d\n\n", repetitions);
-  row("recorded add, with its release", nanoseconds(chain, [&] { adds(a, b); }), 100, 248);
-  row("add under NoGrad", nanoseconds(chain, [&] {
-        tw::NoGrad off;
-        adds(a, b);
-      }), 45, 0);
-  row("multiply of a 1,000-long chain, forward + release", nanoseconds(chain, [&] { multiply_chain(x, b, false); }), 150, 248);
-  row("multiply of a 1,000-long chain, forward + backward + release",
-      nanoseconds(chain, [&] { multiply_chain(x, b, true); }), 200, 325);
-  Tensor bias = tw::full({64}, 0.1);
-  bias.set_requires_grad();
-  const Tensor start = tw::full({64}, 0.5);
-  row("x = tanh(x*b + b) on 64 floats, forward + backward", nanoseconds(chain, [&] { tanh_chain(start, bias); }), 600, 1377);
-
-  std::fflush(stdout);
-  std::printf("\n%-58s %8s   %12s\n", "counted by single-stepping", "locked", "instructions");
-  const auto counted = [](const char* what, const Counts& c) {
-    std::printf("%-58s %8.1f   %12.0f\n", what, c.locked, c.instructions);
-  };
-  counted("recorded add of two leaves, with its release", count_instructions(counted_chain, [&] { adds(a, w, counted_chain); }));
-  counted("add under NoGrad", count_instructions(counted_chain, [&] {
-            tw::NoGrad off;
-            adds(a, b, counted_chain);
-          }));
-  counted("multiply in a chain, forward + backward + release", count_instructions(counted_chain, [&] { multiply_chain(x, w, true, counted_chain); }));
-  return 0;
+void add_overhead_cases(std::vector<Case>& to) {
+  to.push_back(timed("recorded add, with its release",
+                     [] { return ready_of({value(1, true), value(1, false)}, [](In x) { adds(x[0], x[1], chain); }, "adds", false); }, 100));
+  to.push_back(timed("add under NoGrad", [] {
+    return ready_of({value(1, true), value(1, false)}, [](In x) { silent_adds(x[0], x[1], chain); }, "silent adds", false);
+  }, 45));
+  to.push_back(timed("multiply chain, forward + release", [] {
+    return ready_of({value(1, true), value(1, false)}, [](In x) { multiply_chain(x[0], x[1], false, chain); }, "multiply chain", false);
+  }, 150));
+  to.push_back(timed("multiply chain, forward + backward + release", [] {
+    return ready_of({value(1, true), value(1, false)}, [](In x) { multiply_chain(x[0], x[1], true, chain); }, "multiply chain backward", true);
+  }, 200));
+  to.push_back(counted("recorded add of two leaves, counted", [] { adds(value(1, true), value(1, true), counted_chain); }));
+  to.push_back(counted("add under NoGrad, counted", [] { silent_adds(value(1, true), value(1, true), counted_chain); }));
+  to.push_back(counted("multiply chain with backward, counted", [] { multiply_chain(value(1, true), value(1, true), true, counted_chain); }));
+  to.push_back({.group = "kernels", .name = "1,000 x tanh(x*b + b) on 64 floats, forward + backward", .make = [] {
+    Ready r = ready_of({value(0.5, false, 64), value(0.1, true, 64)}, [](In x) { tanh_chain(x[0], x[1], chain); }, "tanh chain", true);
+    r.work = {.flops = 64.0 * chain * 2 * 40, .read = 0, .written = 0};
+    return r;
+  }, .goal = 600e-6});
 }
+
+}  // namespace bench

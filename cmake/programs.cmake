@@ -33,12 +33,31 @@ function(thalweg_examples)
   endforeach()
 endfunction()
 
-# bench/NAME.cpp is the program bench_NAME.
+# All of bench/ is one program, and the libtorch peer a shared object that it loads on request: nothing of torch is
+# linked into ours. Debian's package files of torch ask for more than is there, so it is looked for plainly.
 function(thalweg_benchmarks)
   file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/bench/*.cpp")
-  foreach(source IN LISTS sources)
-    get_filename_component(name "${source}" NAME_WE)
-    string(REGEX REPLACE "^bench_" "" name "${name}")
-    thalweg_program(bench_${name} FOLDER bench SOURCES "${source}")
-  endforeach()
+  if(NOT sources OR NOT TARGET Boost::program_options)
+    return()
+  endif()
+  set(peer ${sources})
+  list(FILTER peer INCLUDE REGEX "/peer_torch[^/]*\\.cpp$")
+  list(REMOVE_ITEM sources ${peer})
+  thalweg_program(bench FOLDER bench SOURCES ${sources})
+  target_link_libraries(bench PRIVATE ${CMAKE_DL_LIBS})
+  target_include_directories(bench PRIVATE "${PROJECT_SOURCE_DIR}/bench")  # Highway includes limits_kernels.inl by name
+  target_compile_definitions(bench PRIVATE THALWEG_BENCH_NOTES="${PROJECT_SOURCE_DIR}/bench/notes.txt")
+
+  find_path(THALWEG_TORCH_INCLUDE torch/torch.h PATH_SUFFIXES torch/csrc/api/include)
+  find_library(THALWEG_TORCH_CPU torch_cpu)
+  find_library(THALWEG_TORCH_C10 c10)
+  if(THALWEG_TORCH_INCLUDE AND THALWEG_TORCH_CPU AND THALWEG_TORCH_C10)
+    add_library(bench_peer_torch MODULE ${peer})
+    set_target_properties(bench_peer_torch PROPERTIES PREFIX "" FOLDER bench CXX_VISIBILITY_PRESET hidden
+      LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}")
+    target_compile_features(bench_peer_torch PRIVATE cxx_std_17)
+    target_include_directories(bench_peer_torch SYSTEM PRIVATE "${THALWEG_TORCH_INCLUDE}")
+    target_link_libraries(bench_peer_torch PRIVATE "${THALWEG_TORCH_CPU}" "${THALWEG_TORCH_C10}")
+    add_dependencies(bench bench_peer_torch)
+  endif()
 endfunction()
