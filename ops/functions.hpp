@@ -1,6 +1,7 @@
 // All public functions of tensors, by family. Depends on tensor.
 #pragma once
 
+#include <thalweg/ops/functions/conv.hpp>
 #include <thalweg/ops/functions/index.hpp>
 #include <thalweg/ops/functions/loss.hpp>
 #include <thalweg/ops/functions/matmul.hpp>

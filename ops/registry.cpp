@@ -15,6 +15,7 @@ void describe_shape(std::vector<OpInfo>& to);
 void describe_index(std::vector<OpInfo>& to);
 void describe_softmax(std::vector<OpInfo>& to);
 void describe_linear(std::vector<OpInfo>& to);
+void describe_conv(std::vector<OpInfo>& to);
 void describe_loss(std::vector<OpInfo>& to);
 void describe_random(std::vector<OpInfo>& to);
 
@@ -33,6 +34,7 @@ std::vector<OpInfo> describe_families() {
   describe_index(all);
   describe_softmax(all);
   describe_linear(all);
+  describe_conv(all);
   describe_loss(all);
   describe_random(all);
   return all;

@@ -19,4 +19,27 @@ struct ConvGeometry {
   std::int64_t stride[2] = {1, 1}, padding[2] = {}, dilation[2] = {1, 1};
 };
 
+/// y = act(sum over c, i, j of w[o, c, i, j] x[n, c, oy stride - padding + i dilation, ox ..] + bias). Taps
+/// that fall on padding are no terms of the sum: an infinite weight there gives no NaN. `bias` has
+/// out_channels entries or is null; `act` is none or relu. Throws std::bad_alloc only, before y is written.
+void conv_forward(const ConvGeometry& geometry, DType dtype, const void* x, const void* w, const void* bias,
+                  Activation act, void* y);
+
+/// dx = the gradient of sum(g y) with respect to x.
+void conv_input_gradient(const ConvGeometry& geometry, DType dtype, const void* g, const void* w, void* dx);
+
+/// dw = the gradient of sum(g y) with respect to w.
+void conv_weight_gradient(const ConvGeometry& geometry, DType dtype, const void* g, const void* x, void* dw);
+
+/// Which code runs. `automatic` chooses by the geometry; a forced path that cannot take a geometry falls back
+/// to `channels`, which takes all. For tests and the certification's paths axis.
+enum class ConvPath : std::uint8_t { automatic, channels };
+void force_conv_path(ConvPath path) noexcept;
+
+/// Convolutions (of any direction) computed by each path since the program began, by all threads.
+struct ConvCounts {
+  std::int64_t channels = 0;
+};
+ConvCounts conv_counts() noexcept;
+
 }  // namespace thalweg::kernels
