@@ -115,7 +115,8 @@ void enqueue(std::shared_ptr<Job> job);
 }  // namespace detail
 
 /// Calls f(begin, end) for the chunks of exactly `grain` (the last may be shorter) that cover [0, n), in
-/// parallel and in no order. Serial, as one call f(0, n), when n <= grain; nothing at all when n <= 0.
+/// parallel and in no order. Serial, as one call f(0, n), when n <= grain; nothing at all when n <= 0. Inside a chunk
+/// of another section the chunks run one after the other on the thread that asks.
 template <class F>
 void chunks(std::int64_t n, std::int64_t grain, F&& f) {
   if (n <= grain) {

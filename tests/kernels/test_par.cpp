@@ -93,6 +93,69 @@ TEST_CASE("sections nest, and a nested one does not count a thread twice") {
   CHECK(par::last_distinct_threads() <= 3);
 }
 
+TEST_CASE("a nested section runs on the thread that asks, whichever that is") {
+  const Threads scope(3);
+  const par::Rendezvous rendezvous;
+  std::atomic<int> elsewhere{0}, inner{0};
+  par::chunks(12, 1, [&](std::int64_t, std::int64_t) {
+    const auto self = std::this_thread::get_id();
+    par::chunks(30, 1, [&](std::int64_t, std::int64_t) {
+      ++inner;
+      if (std::this_thread::get_id() != self) ++elsewhere;
+    });
+  });
+  CHECK(inner == 12 * 30);
+  CHECK(elsewhere == 0);
+  CHECK(par::last_distinct_threads() == 3);
+}
+
+TEST_CASE("many callers at once add no threads of ours") {
+  const Threads scope(3);
+  constexpr int callers = 6;
+  std::atomic<int> ready{0}, running{0}, most{0};
+  const auto section = [&](bool watched) {
+    par::chunks(200, 1, [&](std::int64_t, std::int64_t) {
+      const int now = ++running;
+      const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(50);
+      while (std::chrono::steady_clock::now() < until) {
+      }
+      for (int seen = most; watched && now > seen && !most.compare_exchange_weak(seen, now);) {
+      }
+      --running;
+    });
+  };
+  section(false);  // helpers stand ready
+  std::vector<std::thread> threads;
+  for (int i = 0; i < callers; ++i)
+    threads.emplace_back([&] {
+      // From the outside in: every caller is inside a section while each of them is.
+      par::chunks(2, 1, [&](std::int64_t begin, std::int64_t) {
+        if (begin != 0) return;
+        ++ready;
+        while (ready < callers) std::this_thread::yield();
+      });
+      section(true);
+    });
+  for (auto& t : threads) t.join();
+  CHECK(most <= callers);
+}
+
+TEST_CASE("an asynchronous task gets a thread while sections follow one another") {
+  const Threads scope(2);
+  par::chunks(64, 1, [](std::int64_t, std::int64_t) {});
+  std::atomic<bool> ran{false};
+  auto task = par::async([&] { return ran = true; });
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  while (!ran && std::chrono::steady_clock::now() < until)
+    par::chunks(2, 1, [](std::int64_t, std::int64_t) {
+      const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(20);
+      while (std::chrono::steady_clock::now() < end) {
+      }
+    });
+  CHECK(ran);
+  CHECK(task.get());
+}
+
 TEST_CASE("kernels round to nearest and keep denormals whatever the caller chose; the choice survives") {
   constexpr unsigned flush = 0x8040;  // flush to zero, denormals are zero
   const unsigned saved = __builtin_ia32_stmxcsr();
