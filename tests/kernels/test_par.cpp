@@ -93,20 +93,22 @@ TEST_CASE("sections nest, and a nested one does not count a thread twice") {
   CHECK(par::last_distinct_threads() <= 3);
 }
 
-TEST_CASE("a nested section runs on the thread that asks, whichever that is") {
-  const Threads scope(3);
-  const par::Rendezvous rendezvous;
+TEST_CASE("a nested section runs on the thread that asks, though others are free") {
+  const Threads scope(5);
+  par::chunks(5, 1, [](std::int64_t, std::int64_t) {});
   std::atomic<int> elsewhere{0}, inner{0};
-  par::chunks(12, 1, [&](std::int64_t, std::int64_t) {
+  par::chunks(2, 1, [&](std::int64_t, std::int64_t) {  // three of the five have nothing to do
     const auto self = std::this_thread::get_id();
-    par::chunks(30, 1, [&](std::int64_t, std::int64_t) {
-      ++inner;
-      if (std::this_thread::get_id() != self) ++elsewhere;
-    });
+    const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(50);
+    while (std::chrono::steady_clock::now() < until)
+      par::chunks(30, 1, [&](std::int64_t, std::int64_t) {
+        ++inner;
+        if (std::this_thread::get_id() != self) ++elsewhere;
+        std::this_thread::sleep_for(std::chrono::microseconds(50));
+      });
   });
-  CHECK(inner == 12 * 30);
+  CHECK(inner >= 2 * 30);
   CHECK(elsewhere == 0);
-  CHECK(par::last_distinct_threads() == 3);
 }
 
 TEST_CASE("many callers at once add no threads of ours") {
@@ -142,10 +144,13 @@ TEST_CASE("many callers at once add no threads of ours") {
 
 TEST_CASE("an asynchronous task gets a thread while sections follow one another") {
   const Threads scope(2);
-  par::chunks(64, 1, [](std::int64_t, std::int64_t) {});
+  {
+    const par::Rendezvous rendezvous;
+    par::chunks(2, 1, [](std::int64_t, std::int64_t) {});  // the one worker stands at its mailbox from here on
+  }
   std::atomic<bool> ran{false};
   auto task = par::async([&] { return ran = true; });
-  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(300);
   while (!ran && std::chrono::steady_clock::now() < until)
     par::chunks(2, 1, [](std::int64_t, std::int64_t) {
       const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(20);
