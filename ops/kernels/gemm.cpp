@@ -6,6 +6,7 @@
 
 #include <thalweg/ops/kernels/copy.hpp>
 #include <thalweg/ops/kernels/gemm_driver.hpp>
+#include <thalweg/ops/kernels/gemm_vector.hpp>
 #include <thalweg/ops/kernels/par.hpp>
 
 namespace thalweg::kernels {
@@ -15,10 +16,13 @@ constexpr std::int64_t small_products = 1 << 20;
 constexpr std::int64_t small_side = 16;
 
 std::atomic<GemmPath> forced{GemmPath::automatic};
-std::atomic<std::int64_t> small_count{0}, packed_count{0};
+std::atomic<std::int64_t> small_count{0}, packed_count{0}, vector_count{0};
 
 void count(GemmPath path, std::int64_t products) noexcept {
-  (path == GemmPath::small ? small_count : packed_count).fetch_add(products, std::memory_order_relaxed);
+  auto& counter = path == GemmPath::small    ? small_count
+                  : path == GemmPath::packed ? packed_count
+                                             : vector_count;
+  counter.fetch_add(products, std::memory_order_relaxed);
 }
 
 template <class T>
@@ -27,6 +31,18 @@ struct Oriented {
   GemmOperand<T> a, b;
   bool turned = false;
 };
+
+/// The one row or column of C as a row; `w` is the matrix with the elements of that row as its lanes.
+template <class T>
+void multiply_vector(const GemmArgs& g, const T* a, const T* b, T* c, bool serial) {
+  const auto* bias = static_cast<const T*>(g.bias);
+  if (g.m == 1)
+    gemm_vector<T>({1, g.n, g.k, c, 0, g.c_col, bias, false, g.act, g.accumulate}, {b, g.b_col, g.b_row}, a,
+                   g.a_col, serial);
+  else
+    gemm_vector<T>({1, g.m, g.k, c, 0, g.c_row, bias, true, g.act, g.accumulate}, {a, g.a_row, g.a_col}, b,
+                   g.b_row, serial);
+}
 
 /// C = A B, or its transpose C' = B' A' where that gives dense rows of C or spares packing: the same chains,
 /// so the same bits.
@@ -61,6 +77,9 @@ void multiply(const GemmArgs& g, GemmPath path) {
   const Oriented<T> o = orient<T>(g);
   if (g.k == 0)
     multiply_nothing(o);
+  else if (path == GemmPath::vector)
+    multiply_vector<T>(g, static_cast<const T*>(g.a), static_cast<const T*>(g.b), static_cast<T*>(g.c),
+                       false);
   else if (path == GemmPath::small)
     gemm_small(o.problem, o.a, o.b, false);
   else
@@ -69,7 +88,8 @@ void multiply(const GemmArgs& g, GemmPath path) {
 
 /// Many small products: each is run whole by one thread.
 template <class T>
-void multiply_batch(const GemmArgs& g, const GemmBatch& batch, std::int64_t products) noexcept {
+void multiply_batch(const GemmArgs& g, const GemmBatch& batch, std::int64_t products,
+                    GemmPath path) noexcept {
   const Oriented<T> first = orient<T>(g);
   const std::int64_t grain =
       std::max<std::int64_t>(1, small_products / std::max<std::int64_t>(1, g.m * g.n * g.k));
@@ -82,6 +102,11 @@ void multiply_batch(const GemmArgs& g, const GemmBatch& batch, std::int64_t prod
         a += at * batch.a_strides[d];
         b += at * batch.b_strides[d];
         c += at * batch.c_strides[d];
+      }
+      if (path == GemmPath::vector && g.k > 0) {
+        multiply_vector<T>(g, static_cast<const T*>(g.a) + a, static_cast<const T*>(g.b) + b,
+                           static_cast<T*>(g.c) + c, true);
+        continue;
       }
       Oriented<T> o = first;
       o.a.data += o.turned ? b : a;
@@ -97,6 +122,7 @@ void multiply_batch(const GemmArgs& g, const GemmBatch& batch, std::int64_t prod
 
 /// A batch whose A and C go on where the last product's rows end, with one B for all, is one taller product.
 bool is_one_product(const GemmArgs& g, const GemmBatch& batch) noexcept {
+  if (g.m == 1 && g.n > 1 && !g.tall) return false;  // strides must not decide between two chains
   std::int64_t rows = g.m;
   for (int d = batch.batch.size() - 1; d >= 0; --d) {
     if (batch.batch[d] == 1) continue;
@@ -110,9 +136,11 @@ bool is_one_product(const GemmArgs& g, const GemmBatch& batch) noexcept {
 
 }  // namespace
 
-GemmPath gemm_path(std::int64_t m, std::int64_t n, std::int64_t k) noexcept {
+GemmPath gemm_path(std::int64_t m, std::int64_t n, std::int64_t k, bool tall) noexcept {
+  const bool vector = n == 1 || (m == 1 && !tall);
   const GemmPath path = forced.load(std::memory_order_relaxed);
-  if (path != GemmPath::automatic) return path;
+  if (path != GemmPath::automatic && (path != GemmPath::vector || vector)) return path;
+  if (vector) return GemmPath::vector;
   return std::min(m, n) <= small_side || m * n <= small_products / std::max<std::int64_t>(1, k)
              ? GemmPath::small
              : GemmPath::packed;
@@ -120,11 +148,11 @@ GemmPath gemm_path(std::int64_t m, std::int64_t n, std::int64_t k) noexcept {
 
 void force_gemm_path(GemmPath path) noexcept { forced.store(path, std::memory_order_relaxed); }
 
-GemmCounts gemm_counts() noexcept { return {small_count.load(), packed_count.load()}; }
+GemmCounts gemm_counts() noexcept { return {small_count.load(), packed_count.load(), vector_count.load()}; }
 
 void gemm(const GemmArgs& args) {
   if (args.m == 0 || args.n == 0) return;
-  const GemmPath path = gemm_path(args.m, args.n, args.k);
+  const GemmPath path = gemm_path(args.m, args.n, args.k, args.tall);
   count(path, 1);
   if (args.dtype == DType::f32)
     multiply<float>(args, path);
@@ -140,11 +168,11 @@ void gemm_batched(const GemmArgs& args, const GemmBatch& batch) {
     tall.m *= products;
     return gemm(tall);
   }
-  const GemmPath path = gemm_path(args.m, args.n, args.k);
-  if (path == GemmPath::small) {
+  const GemmPath path = gemm_path(args.m, args.n, args.k, args.tall);
+  if (path != GemmPath::packed) {
     count(path, products);
-    if (args.dtype == DType::f32) return multiply_batch<float>(args, batch, products);
-    return multiply_batch<double>(args, batch, products);
+    if (args.dtype == DType::f32) return multiply_batch<float>(args, batch, products, path);
+    return multiply_batch<double>(args, batch, products, path);
   }
   const auto size = static_cast<std::int64_t>(itemsize(args.dtype));
   for (std::int64_t i = 0; i < products; ++i) {

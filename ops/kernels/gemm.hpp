@@ -1,7 +1,8 @@
-// The one matrix product: C = act(A B + bias), packed for large shapes, direct for small ones; f32 and f64.
-// Depends on base, par, fault and simd. Invariant: every element of C is one chain of multiply-adds over k in
-// rising order, cut at fixed multiples of a constant; so its bits depend on the shape and the instruction
-// set, not on strides, tiles or threads.
+// The one matrix product: C = act(A B + bias), packed for large shapes, direct for small ones, and a path of
+// its own for one row or one column; f32 and f64. Depends on base, par, fault and simd. Invariant: every
+// element of C is one chain of multiply-adds over k in rising order, cut at fixed multiples of a constant (of
+// one row or column: interleaved chains, gemm_vector_kernels.hpp); so its bits depend on the shape and the
+// instruction set, not on strides, tiles or threads.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +27,8 @@ struct GemmArgs {
   const void* bias = nullptr;  ///< [n], contiguous, may be null
   Activation act = Activation::none;
   bool accumulate = false;  ///< C = act(C + A B + bias)
+  bool tall =
+      false;  ///< a product of a batch whose rows are meant as rows of one product: never a vector's chains
 };
 
 /// C = act(A B + bias), or with `accumulate` act(C + A B + bias). The bias is added after the sum over k and
@@ -47,14 +50,16 @@ void gemm_batched(const GemmArgs& args, const GemmBatch& batch);
 GemmArgs gemm_args(const ConstView& a, const ConstView& b, const View& c) noexcept;
 
 /// Which code runs. `automatic` chooses by m, n and k alone. For tests and the certification's paths axis.
-enum class GemmPath : std::uint8_t { automatic, small, packed };
+/// `vector` is for m = 1 or n = 1 only: forced elsewhere, the choice is automatic.
+enum class GemmPath : std::uint8_t { automatic, small, packed, vector };
 void force_gemm_path(GemmPath path) noexcept;
-GemmPath gemm_path(std::int64_t m, std::int64_t n, std::int64_t k) noexcept;
+GemmPath gemm_path(std::int64_t m, std::int64_t n, std::int64_t k, bool tall = false) noexcept;
 
 /// Products computed by each path since the program began, by all threads.
 struct GemmCounts {
   std::int64_t small = 0;
   std::int64_t packed = 0;
+  std::int64_t vector = 0;
 };
 GemmCounts gemm_counts() noexcept;
 

@@ -11,6 +11,7 @@
 #include <thalweg/ops/describe.hpp>
 #include <thalweg/ops/functions.hpp>
 #include <thalweg/ops/kernels/copy.hpp>
+#include <thalweg/ops/library.hpp>
 #include <thalweg/ops/structured/dims.hpp>
 
 namespace thalweg::ops {
@@ -71,6 +72,7 @@ void run_linear(const Ins& in, const View& y, Activation act) {
   }
   if (rank <= 2) return kernels::gemm(g);
   const Dims batch(x.shape.data(), rank - 2);
+  g.tall = numel(batch) > 1;
   kernels::gemm_batched(g, {batch, Dims(x.strides.data(), rank - 2), Dims::filled(rank - 2, 0),
                             Dims(y.strides.data(), rank - 2)});
 }
@@ -81,7 +83,7 @@ Tensor through_activation(Vjp& v, Activation act) {
   const Tensor y = v.out();
   switch (act) {
     case Activation::relu:
-      return where(y, v.g(), 0.0);  // relu's output is 0 exactly where its gradient is
+      return apply<ReluGradient>(v.g(), y);
     case Activation::sigmoid:
       return v.g() * (y * (1 - y));
     default:

@@ -54,9 +54,10 @@ Tensor swap_last(const Tensor& t) { return transpose(t, -2, -1); }
 
 }  // namespace
 
-const Path Matmul::paths[2] = {
+const Path Matmul::paths[3] = {
     {"small", &force<kernels::GemmPath::small>, [] { return kernels::gemm_counts().small; }},
-    {"packed", &force<kernels::GemmPath::packed>, [] { return kernels::gemm_counts().packed; }}};
+    {"packed", &force<kernels::GemmPath::packed>, [] { return kernels::gemm_counts().packed; }},
+    {"vector", &force<kernels::GemmPath::vector>, [] { return kernels::gemm_counts().vector; }}};
 
 void Matmul::infer(const Ins& in, const NoAttrs&, Outs& out) {
   require_present(in, 0, "a");
@@ -101,6 +102,7 @@ void Matmul::run(const Ins& in, const View* out, const NoAttrs&) {
   g.b = b.data, g.b_row = b.strides[rb - 2], g.b_col = b.strides[rb - 1];
   g.c = c.data, g.c_row = c.strides[rc - 2], g.c_col = c.strides[rc - 1];
   g.dtype = c.dtype;
+  g.tall = rb == 2 && numel(batch) > 1;  // one matrix for a batch of rows
   if (batch.empty())
     kernels::gemm(g);
   else
@@ -171,7 +173,8 @@ void Matmul::samples(SampleList& s) {
   s.add({s.normal({3, 0}), s.normal({0, 2})}, NoAttrs{}, "empty inner dimension");
   s.add({s.normal({0, 3}), s.normal({3, 2})}, NoAttrs{}, "empty");
   s.add({s.normal({17, 33}), s.normal({33, 19})}, NoAttrs{}, "tile edges");
-  s.add({s.normal({3, 3}), s.normal({3, 3})}, NoAttrs{}, "square");  // a transpose too many has the same shape
+  s.add({s.normal({3, 3}), s.normal({3, 3})}, NoAttrs{},
+        "square");  // a transpose too many has the same shape
 }
 
 void Matmul::errors(ErrorList& e) {

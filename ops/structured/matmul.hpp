@@ -14,7 +14,7 @@ struct Matmul {
   static constexpr bool broadcasts = true;
   static constexpr bool multilinear = true;
   static constexpr NeedMask needs[] = {need_input(1), need_input(0)};
-  static const Path paths[2];
+  static const Path paths[3];
   static void infer(const Ins& in, const NoAttrs&, Outs& out);
   static void run(const Ins& in, const View* out, const NoAttrs&);
   static void vjp(Vjp& v, const NoAttrs&);

@@ -1,5 +1,6 @@
 // gemm() and gemm_batched(): against naive f64 loops on every target, path, layout and tile edge; equal bits
-// across paths, layouts and thread counts; fused bias and activation; special values; the planted faults.
+// across paths (but for the vector's), layouts and thread counts; fused bias and activation; special values;
+// the planted faults.
 #include <cmath>
 #include <limits>
 
@@ -45,12 +46,12 @@ double error(Array<T>& a, Array<T>& b, Array<T>& c) {
 }
 
 template <class T>
-void check_shapes(const std::vector<Dims>& shapes) {
+void check_shapes(const std::vector<Dims>& shapes, bool vectors = false) {
   for (const Dims& s : shapes) {
     INFO("m, n, k " << thalweg::to_string(s));
     std::vector<T> bits;
     for (GemmPath path : both_paths) {
-      const ForcedPath forced(path);
+      const ForcedPath forced(vectors ? GemmPath::vector : path);
       for (Layout layout : all_layouts) {
         Array<T> a({s[0], s[2]}, layout), b({s[2], s[1]}, layout);
         Array<T> c({s[0], s[1]}, layout == Layout::spaced ? Layout::dense : layout);
@@ -84,6 +85,67 @@ TEST_CASE("gemm over several row blocks, column blocks and long row blocks") {
     check_shapes<float>(
         {{127, 50, 390}, {129, 50, 20}, {257, 101, 70}, {2060, 49, 5}, {3, 2100, 7}, {140, 2070, 3}});
     check_shapes<double>({{130, 26, 390}});
+  });
+}
+
+TEST_CASE("gemm of one row, one column and one element: every layout, block and segment, one set of bits") {
+  std::vector<Dims> shapes;
+  for (std::int64_t k : {1, 2, 7, 8, 15, 16, 17, 63, 64, 65, 200}) shapes.push_back({1, 19, k});
+  for (std::int64_t n : {1, 2, 3, 4, 5, 8, 15, 16, 17, 63, 64, 65, 130}) shapes.push_back({1, n, 37});
+  for (std::int64_t m : {2, 3, 7, 8, 9, 600}) shapes.push_back({m, 1, 21});
+  for (std::int64_t k : {2047, 2048, 2049, 4100, 9000}) shapes.insert(shapes.end(), {{1, 3, k}, {1, 1, k}});
+  on_targets([&] {
+    check_shapes<float>(shapes, true);
+    check_shapes<double>(shapes, true);
+    check_shapes<float>({{1, 1100, 300}, {1, 520, 2100}, {1, 40, 20000}, {1, 1, 100000}}, true);
+  });
+}
+
+TEST_CASE("the bits of one row or column do not depend on threads, batches or the place of an element") {
+  on_targets([] {
+    for (const Dims& s : {Dims{1, 700, 500}, Dims{900, 1, 300}, Dims{1, 50, 9000}, Dims{1, 1, 70000}}) {
+      Array<float> a({s[0], s[2]}), b({s[2], s[1]});
+      a.random(31), b.random(32);
+      std::vector<float> bits;
+      on_threads([&] {
+        Array<float> c({s[0], s[1]});
+        gemm(kernels::gemm_args(a.view(), b.view(), c.view()));
+        if (bits.empty()) bits = c.values();
+        CHECK(same_bits(c.values(), bits));
+      });
+      Array<float> one({s[0], 1});  // the last column alone, or the same product again
+      const View bv = b.view();
+      gemm(kernels::gemm_args(
+          a.view(), ConstView(static_cast<float*>(bv.data) + s[1] - 1, bv.dtype, {s[2], 1}, bv.strides),
+          one.view()));
+      CHECK(one[0] == bits[static_cast<std::size_t>(s[1] - 1)]);
+      Array<float> batch({3, s[0], s[1]});
+      kernels::gemm_batched(kernels::gemm_args(a.view(), b.view(),
+                                               View{batch.view().data, DType::f32, {s[0], s[1]}, {s[1], 1}}),
+                            {{3}, {0}, {0}, {s[0] * s[1]}});
+      for (std::int64_t i = 0; i < batch.size(); ++i)
+        if (batch[i] != bits[static_cast<std::size_t>(i % (s[0] * s[1]))])
+          FAIL_CHECK("batch differs at " << i);
+    }
+  });
+}
+
+TEST_CASE("one row as part of a tall product has the chain of a matrix's row") {
+  on_targets([] {
+    Array<float> a({3, 1, 700}), b({700, 33}), c({3, 1, 33}), want({3, 33});
+    a.random(41), b.random(42);
+    gemm(kernels::gemm_args(ConstView(a.view().data, DType::f32, {3, 700}, {700, 1}), b.view(), want.view()));
+    GemmArgs g;
+    g.m = 1, g.n = 33, g.k = 700, g.tall = true;
+    g.a = a.view().data, g.a_row = 700;
+    g.b = b.view().data, g.b_row = 33;
+    g.c = c.view().data, g.c_row = 33;
+    kernels::gemm_batched(g, {{3}, {700}, {0}, {33}});  // as one product
+    CHECK(same_bits(c.values(), want.values()));
+    Array<float> reversed({3, 1, 33});
+    g.c = static_cast<float*>(reversed.view().data) + 66;
+    kernels::gemm_batched(g, {{3}, {700}, {0}, {-33}});  // one by one
+    for (std::int64_t i = 0; i < 99; ++i) CHECK(reversed[(2 - i / 33) * 33 + i % 33] == want[i]);
   });
 }
 
@@ -175,6 +237,33 @@ TEST_CASE("a fused bias and activation has the bits of the separate steps, in ei
   });
 }
 
+TEST_CASE("bias, activation and accumulation of one row and of one column") {
+  on_targets([] {
+    for (bool column : {false, true})
+      for (bool accumulate : {false, true}) {
+        Array<double> a({1, 90}), b({90, 40}, column ? Layout::transposed : Layout::dense),
+            c({1, 40}, Layout::spaced), plain({1, 40}), bias({column ? 1 : 40});
+        a.random(51), b.random(52), bias.random(53), c.random(54);
+        const std::vector<double> before = c.values();
+        const View av = a.view(), bv = b.view(), cv = c.view();
+        gemm(kernels::gemm_args(av, bv, plain.view()));
+        GemmArgs g = kernels::gemm_args(av, bv, cv);
+        if (column) {  // the transposed product
+          g = kernels::gemm_args(ConstView(bv.data, bv.dtype, {40, 90}, {bv.strides[1], bv.strides[0]}),
+                                 ConstView(av.data, av.dtype, {90, 1}, {1, 90}),
+                                 View{cv.data, cv.dtype, {40, 1}, {cv.strides[1], 1}});
+        }
+        g.bias = bias.view().data, g.act = Activation::relu, g.accumulate = accumulate;
+        gemm(g);
+        for (std::int64_t i = 0; i < 40; ++i) {
+          const double sum = accumulate ? before[static_cast<std::size_t>(i)] + plain[i] : plain[i];
+          CHECK(c[i] == std::max(sum + bias[column ? 0 : i], 0.0));
+        }
+        CHECK(c.guards_intact());
+      }
+  });
+}
+
 TEST_CASE("NaN and Inf propagate through every path, also against zeros") {
   const float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();
   on_targets([&] {
@@ -247,7 +336,10 @@ TEST_CASE("strides of zero repeat, and the choice of path follows the shape and 
   gemm(kernels::gemm_args(ConstView(&two, DType::f32, {20, 40}, {0, 0}), b.view(), c.view()));
   for (std::int64_t i = 0; i < c.size(); ++i) CHECK(c[i] == 80);
   CHECK(kernels::gemm_path(64, 64, 64) == GemmPath::small);
-  CHECK(kernels::gemm_path(1, 100000, 100000) == GemmPath::small);
+  CHECK(kernels::gemm_path(2, 100000, 100000) == GemmPath::small);
+  CHECK(kernels::gemm_path(1, 100000, 100000) == GemmPath::vector);
+  CHECK(kernels::gemm_path(1, 5, 5, true) == GemmPath::small);
+  CHECK(kernels::gemm_path(5, 1, 5, true) == GemmPath::vector);
   CHECK(kernels::gemm_path(128, 512, 784) == GemmPath::packed);
   const kernels::GemmCounts before = kernels::gemm_counts();
   Array<float> x({128, 128}), y({128, 128});
@@ -256,6 +348,9 @@ TEST_CASE("strides of zero repeat, and the choice of path follows the shape and 
   gemm(kernels::gemm_args(ConstView(&two, DType::f32, {20, 40}, {0, 0}), b.view(), c.view()));
   CHECK(kernels::gemm_counts().packed == before.packed + 1);
   CHECK(kernels::gemm_counts().small == before.small + 1);
+  Array<float> row({1, 128}), out({1, 128});
+  gemm(kernels::gemm_args(row.view(), x.view(), out.view()));
+  CHECK(kernels::gemm_counts().vector == before.vector + 1);
 }
 
 TEST_CASE("the planted faults of gemm change its result") {
@@ -274,5 +369,12 @@ TEST_CASE("the planted faults of gemm change its result") {
           worst = std::max<double>(worst, std::abs(c[i] - right[i]));
         CHECK(!(worst < 0.2));
       }
+    const kernels::fault::Scope broken(kernels::Fault::gemm_k_tail);
+    Array<float> y({9, 1}), b0({50, 1});
+    b0.random(18, 0.5, 1);
+    gemm(kernels::gemm_args(a.view(), b0.view(), y.view()));
+    double sum = 0;
+    for (std::int64_t p = 0; p < 50; ++p) sum += double{a[p]} * double{b0[p]};
+    CHECK(std::abs(y[0] - sum) > 0.2);
   });
 }
