@@ -14,6 +14,7 @@ namespace thalweg::ops {
 #include <thalweg/ops/pointwise/arithmetic.inl>
 #include <thalweg/ops/pointwise/compare.inl>
 #include <thalweg/ops/pointwise/math.inl>
+#include <thalweg/ops/pointwise/terms.inl>
 
 namespace detail {
 
@@ -34,7 +35,8 @@ constexpr Place place_of() {
   if (const int i = index_in<Op>(ArithmeticOps{}); i >= 0) return {kernels::Group::arithmetic, i};
   if (const int i = index_in<Op>(MathOps{}); i >= 0) return {kernels::Group::math, i};
   if (const int i = index_in<Op>(ActivationOps{}); i >= 0) return {kernels::Group::activations, i};
-  return {kernels::Group::compare, index_in<Op>(CompareOps{})};
+  if (const int i = index_in<Op>(CompareOps{}); i >= 0) return {kernels::Group::compare, i};
+  return {kernels::Group::terms, index_in<Op>(TermOps{})};
 }
 
 }  // namespace detail

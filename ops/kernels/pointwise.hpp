@@ -31,8 +31,8 @@ struct PointwiseKernels {
 };
 
 /// The families of library ops, each compiled in a file of its own; the lists are in ops/pointwise/*.inl.
-enum class Group : std::uint8_t { arithmetic, math, activations, compare };
-inline constexpr int group_count = 4;
+enum class Group : std::uint8_t { arithmetic, math, activations, compare, terms };
+inline constexpr int group_count = 5;
 
 namespace detail {
 extern const PointwiseKernels* const library_tables[group_count][simd::target_count];

@@ -12,6 +12,7 @@ namespace thalweg::ops {
 #include <thalweg/ops/pointwise/arithmetic.inl>
 #include <thalweg/ops/pointwise/compare.inl>
 #include <thalweg/ops/pointwise/math.inl>
+#include <thalweg/ops/pointwise/terms.inl>
 }  // namespace thalweg::ops
 
 namespace thalweg::simd {
@@ -20,6 +21,7 @@ extern constinit const GroupTable<ops::ArithmeticOps::size> arithmetic_kernels;
 extern constinit const GroupTable<ops::MathOps::size> math_kernels;
 extern constinit const GroupTable<ops::ActivationOps::size> activations_kernels;
 extern constinit const GroupTable<ops::CompareOps::size> compare_kernels;
+extern constinit const GroupTable<ops::TermOps::size> terms_kernels;
 
 namespace {
 
@@ -66,6 +68,8 @@ constinit const PointwiseKernels* const library_tables[group_count][simd::target
     {simd::activations_kernels.rows[0], simd::activations_kernels.rows[1], simd::activations_kernels.rows[2],
      simd::activations_kernels.rows[3]},
     {simd::compare_kernels.rows[0], simd::compare_kernels.rows[1], simd::compare_kernels.rows[2],
-     simd::compare_kernels.rows[3]}};
+     simd::compare_kernels.rows[3]},
+    {simd::terms_kernels.rows[0], simd::terms_kernels.rows[1], simd::terms_kernels.rows[2],
+     simd::terms_kernels.rows[3]}};
 
 }  // namespace thalweg::kernels::detail

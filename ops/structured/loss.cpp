@@ -6,6 +6,7 @@
 
 #include <thalweg/ops/describe.hpp>
 #include <thalweg/ops/functions.hpp>
+#include <thalweg/ops/library.hpp>
 #include <thalweg/ops/structured/loss_support.hpp>
 
 namespace thalweg::ops {
@@ -239,6 +240,9 @@ Tensor bce_with_logits(Arg x, Arg target, LossOptions options) {
   return pair_loss<ops::BceTerm>("bce_with_logits", x, target, options);
 }
 
-void describe_loss(std::vector<OpInfo>& to) { describe_all(ops::LossOps{}, to); }
+void describe_loss(std::vector<OpInfo>& to) {
+  describe_all(ops::LossOps{}, to);
+  describe_all(ops::TermOps{}, to);
+}
 
 }  // namespace thalweg

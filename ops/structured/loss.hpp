@@ -1,4 +1,4 @@
-// Losses as ops: cross-entropy (indices, probabilities), nll, and the elementwise terms of the others.
+// Losses over classes as ops: cross-entropy (indices, probabilities) and nll. The terms of other losses: pointwise/terms.inl.
 // Depends on op.hpp, sample.hpp, functions/loss.hpp; kernels in ops/kernels/loss.hpp.
 // Invariant: the class dim is 1, or 0 of a vector; heavy backwards are ops of their own, closed under vjp.
 #pragma once
@@ -115,99 +115,7 @@ struct NllLossBackward {
   static void errors(ErrorList& e);
 };
 
-// ---- elementwise terms: a is the prediction, b the target ----
-
-struct SquaredDifference {
-  static constexpr Row row{
-      .name = "squared_difference", .formula = "y = (a - b)^2", .ulp_f32 = 3, .ulp_f64 = 3};
-  template <class V>
-  static V f(V a, V b) {
-    const V d = a - b;
-    return d * d;
-  }
-  template <class V>
-  static V da_ab(V a, V b) {
-    return 2 * (a - b);
-  }
-  template <class V>
-  static V db_ab(V a, V b) {
-    return 2 * (b - a);
-  }
-  static double ref(double a, double b) { return (a - b) * (a - b); }
-};
-
-struct AbsoluteDifference {
-  static constexpr Row row{.name = "absolute_difference",
-                           .formula = "y = |a - b|",
-                           .kink_at_equal = true,
-                           .at_kink = AtKink::zero,
-                           .smooth = false,
-                           .subgradient = "0 where a = b"};
-  template <class V>
-  static V f(V a, V b) {
-    return abs(a - b);
-  }
-  template <class V>
-  static V da_ab(V a, V b) {
-    return sign(a - b);
-  }
-  template <class V>
-  static V db_ab(V a, V b) {
-    return sign(b - a);
-  }
-  static double ref(double a, double b) { return std::fabs(a - b); }
-};
-
-struct KlTerm {
-  static constexpr Row row{.name = "kl_term",
-                           .formula = "y = b (log b - a), 0 where b = 0",
-                           .domain = {{-4, -0.1}, {0.05, 1}},
-                           .ulp_f32 = 8,
-                           .ulp_f64 = 8,
-                           .error_floor = 0.5,
-                           .subgradient = "0 to the target where it is 0",
-                           .note = "log b - a cancels where the two agree; b = 0 gives 0 for a NaN too"};
-  template <class V>
-  static V f(V a, V b) {
-    return select(b == 0, 0, b * (log(select(b == 0, 1, b)) - a));
-  }
-  template <class V>
-  static V da_b(V b) {
-    return -b;
-  }
-  template <class V>
-  static V db_ab(V a, V b) {
-    return select(b == 0, 0, log(select(b == 0, 1, b)) + 1 - a);
-  }
-  static double ref(double a, double b) { return b == 0 ? 0 : b * (std::log(b) - a); }
-};
-
-struct BceTerm {
-  static constexpr Row row{.name = "bce_with_logits",
-                           .formula = "y = max(a, 0) - a b + log1p(exp(-|a|))",
-                           .domain = {{-6, 6}, {0, 1}},
-                           .ulp_f32 = 8,
-                           .ulp_f64 = 8,
-                           .error_floor = 0.5,
-                           .note = "the terms cancel where prediction and target agree"};
-  template <class V>
-  static V f(V a, V b) {
-    return maximum(a, 0) - a * b + log1p(exp(-abs(a)));
-  }
-  template <class V>
-  static V da_ab(V a, V b) {
-    return sigmoid(a) - b;
-  }
-  template <class V>
-  static V db_a(V a) {
-    return -a;
-  }
-  static double ref(double a, double b) {
-    return std::fmax(a, 0) - a * b + std::log1p(std::exp(-std::fabs(a)));
-  }
-};
-
 using LossOps = List<CrossEntropy, CrossEntropyBackward, SoftCrossEntropy, SoftCrossEntropyBackward, NllLoss,
-                     NllLossBackward, SquaredDifference, AbsoluteDifference, KlTerm, BceTerm>;
+                     NllLossBackward>;
 
 }  // namespace thalweg::ops

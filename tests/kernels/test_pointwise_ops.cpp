@@ -19,6 +19,7 @@ namespace {
 #include <thalweg/ops/pointwise/arithmetic.inl>
 #include <thalweg/ops/pointwise/compare.inl>
 #include <thalweg/ops/pointwise/math.inl>
+#include <thalweg/ops/pointwise/terms.inl>
 }  // namespace
 }  // namespace thalweg::ops
 
@@ -290,6 +291,7 @@ int mutants_of(const std::vector<Entry>& all) {
 TEST_CASE("arithmetic ops on every target") { check_ops(arithmetic()); }
 TEST_CASE("elementary functions as ops on every target") { check_ops(elementary()); }
 TEST_CASE("activations on every target") { check_ops(activations()); }
+TEST_CASE("terms of losses on every target") { check_ops(entries_of(Group::terms, ops::TermOps{})); }
 TEST_CASE("comparisons on every target") { check_ops(entries_of(Group::compare, ops::CompareOps{})); }
 
 TEST_CASE("a mutant lane corrupts the step asked for and nothing else") {
