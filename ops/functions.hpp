@@ -5,6 +5,8 @@
 #include <thalweg/ops/functions/index.hpp>
 #include <thalweg/ops/functions/loss.hpp>
 #include <thalweg/ops/functions/matmul.hpp>
+#include <thalweg/ops/functions/norm.hpp>
 #include <thalweg/ops/functions/pointwise.hpp>
+#include <thalweg/ops/functions/pool.hpp>
 #include <thalweg/ops/functions/reduce.hpp>
 #include <thalweg/ops/functions/shape.hpp>

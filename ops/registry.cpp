@@ -18,6 +18,8 @@ void describe_linear(std::vector<OpInfo>& to);
 void describe_conv(std::vector<OpInfo>& to);
 void describe_loss(std::vector<OpInfo>& to);
 void describe_random(std::vector<OpInfo>& to);
+void describe_pool(std::vector<OpInfo>& to);
+void describe_norm(std::vector<OpInfo>& to);
 
 namespace {
 
@@ -37,6 +39,8 @@ std::vector<OpInfo> describe_families() {
   describe_conv(all);
   describe_loss(all);
   describe_random(all);
+  describe_pool(all);
+  describe_norm(all);
   return all;
 }
 

@@ -197,6 +197,28 @@ def losses():
     case("bce_with_logits", "mean", F.binary_cross_entropy_with_logits, a, positive(3, 5, low=0.05, high=0.95, seed=35))
 
 
+def pools():
+    x = np.round(fresh(40).permutation(84).reshape(1, 2, 6, 7) * 0.1 - 4, 6)
+    for variant, options in [("2x2", dict(kernel_size=2)), ("3x3", dict(kernel_size=3, stride=2, padding=1)),
+                             ("dilated", dict(kernel_size=(2, 3), stride=1, padding=(1, 0), dilation=(2, 1))),
+                             ("ceil", dict(kernel_size=3, stride=2, ceil_mode=True))]:
+        case("max_pool2d", variant, lambda t, o=options: F.max_pool2d(t, **o), x)
+    for variant, options in [("2x2", dict(kernel_size=2)), ("3x3", dict(kernel_size=3, stride=2, padding=1)),
+                             ("no padding", dict(kernel_size=3, stride=2, padding=1, count_include_pad=False)),
+                             ("ceil", dict(kernel_size=(3, 2), stride=2, padding=(1, 1), ceil_mode=True))]:
+        case("avg_pool2d", variant, lambda t, o=options: F.avg_pool2d(t, **o), normal(1, 2, 6, 7, seed=41))
+
+
+def norms():
+    for variant, shape in [("matrix", (5, 3)), ("maps", (2, 3, 2, 3))]:
+        x, w, b = normal(*shape, seed=42), positive(3, seed=43), normal(3, seed=44)
+        mean, variance = np.array([0.25, -0.5, 1.5]), np.array([0.5, 1.25, 2.0])
+        case("batch_norm", variant, lambda t, u, v: F.batch_norm(t, None, None, u, v, True, eps=1e-3), x, w, b)
+        case("batch_norm_inference", variant, lambda t, u, v, m=mean, s=variance: F.batch_norm(
+            t, torch.tensor(m), torch.tensor(s), u, v, False, eps=1e-3), x, w, b)
+    case("batch_norm", "plain", lambda t: F.batch_norm(t, None, None, None, None, True), normal(4, 2, 3, seed=47))
+
+
 def line(key, value):
     t = value.detach() if isinstance(value, torch.Tensor) else torch.tensor(value)
     shape = ",".join(str(d) for d in t.shape)
@@ -230,7 +252,7 @@ def record(op, variant, f, inputs):
 
 
 def main():
-    for family in (pointwise, reductions, products, shapes, indices, softmaxes, losses):
+    for family in (pointwise, reductions, products, shapes, indices, softmaxes, losses, pools, norms):
         family()
     with open(sys.argv[1], "w", encoding="ascii") as out:
         out.write(f"# tools/make_golden.py, torch {torch.__version__}\n")

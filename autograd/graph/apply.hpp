@@ -53,6 +53,8 @@ class Vjp {
   int n_in() const noexcept { return node_.n_in; }
   /// The gradient of output j; zeros when nothing flowed into it.
   Tensor g(int j = 0) const;
+  /// Whether anything flowed into output j.
+  bool has_g(int j) const noexcept { return grads_[j].defined(); }
   /// The same without counting a reference, for ops of one output: its gradient is there whenever the vjp runs.
   const Tensor& only_g() const noexcept { return grads_[0]; }
   /// Saved input i, attached to the graph when a graph of the gradient is wanted.

@@ -225,12 +225,50 @@ void add_products_and_losses(Calls& to) {
   to["bce_with_logits"] = [](const Tensors& x) { return bce_with_logits(x[0], x[1]); };
 }
 
+void add_pools(Calls& to) {
+  to["max_pool2d 2x2"] = [](const Tensors& x) { return max_pool2d(x[0]); };
+  to["max_pool2d 3x3"] = [](const Tensors& x) {
+    return max_pool2d(x[0], {.kernel = {3}, .stride = {2}, .padding = {1}});
+  };
+  to["max_pool2d dilated"] = [](const Tensors& x) {
+    return max_pool2d(x[0], {.kernel = {2, 3}, .stride = {1}, .padding = {1, 0}, .dilation = {2, 1}});
+  };
+  to["max_pool2d ceil"] = [](const Tensors& x) {
+    return max_pool2d(x[0], {.kernel = {3}, .stride = {2}, .ceil_mode = true});
+  };
+  to["avg_pool2d 2x2"] = [](const Tensors& x) { return avg_pool2d(x[0]); };
+  to["avg_pool2d 3x3"] = [](const Tensors& x) {
+    return avg_pool2d(x[0], {.kernel = {3}, .stride = {2}, .padding = {1}});
+  };
+  to["avg_pool2d no padding"] = [](const Tensors& x) {
+    return avg_pool2d(x[0], {.kernel = {3}, .stride = {2}, .padding = {1}, .count_include_pad = false});
+  };
+  to["avg_pool2d ceil"] = [](const Tensors& x) {
+    return avg_pool2d(x[0], {.kernel = {3, 2}, .stride = {2}, .padding = {1}, .ceil_mode = true});
+  };
+}
+
+void add_norms(Calls& to) {
+  const Call training = [](const Tensors& x) { return batch_norm(x[0], x[1], x[2], {.eps = 1e-3}).y; };
+  const Call inference = [](const Tensors& x) {
+    const Tensor mean = from({0.25, -0.5, 1.5}, {3}), variance = from({0.5, 1.25, 2.0}, {3});
+    return batch_norm_inference(x[0], mean, variance, x[1], x[2], {.eps = 1e-3});
+  };
+  for (const char* variant : {"matrix", "maps"}) {
+    to[std::string("batch_norm ") + variant] = training;
+    to[std::string("batch_norm_inference ") + variant] = inference;
+  }
+  to["batch_norm plain"] = [](const Tensors& x) { return batch_norm(x[0]).y; };
+}
+
 Calls all_calls() {
   Calls calls;
   add_pointwise(calls);
   add_reductions(calls);
   add_shapes(calls);
   add_products_and_losses(calls);
+  add_pools(calls);
+  add_norms(calls);
   return calls;
 }
 
@@ -266,6 +304,10 @@ const std::map<std::string, const char*> without_twin{
     {"nll_loss_backward", "no public function in torch; the gradient of nll_loss"},
     {"relu_gradient", "no public function in torch; the gradient of linear_relu"},
     {"dropout", "the numbers drawn differ"},
+    {"max_pool2d_backward", "no public function in torch; the gradient of max_pool2d"},
+    {"max_pool2d_gather", "no public function in torch; the second derivative of max_pool2d"},
+    {"batch_norm_backward", "no public function in torch; the gradient of batch_norm"},
+    {"avg_pool2d_backward", "no public function in torch; the gradient of avg_pool2d"},
 };
 
 }  // namespace
