@@ -99,6 +99,11 @@ class Convolution {
               p_.bias[std::min(c + l, p_.to.channels - 1)];
   }
 
+  /// Rows of weights are too short for the processor to notice; it does no harm to reach past the end.
+  static void prefetch(const float* from, std::int64_t count) noexcept {
+    for (std::int64_t i = 0; i < count; i += 16) __builtin_prefetch(from + i);
+  }
+
   void transform_weights(std::int64_t q0, std::int64_t q1) {
     const WinogradTiles::Stage stage = tiles_.schemes[static_cast<int>(plan_.scheme)].weights;
     const std::int64_t c0 = q0 * panel, c1 = std::min(q1 * panel, weights_.channels);
@@ -113,11 +118,16 @@ class Convolution {
         const std::int64_t k = (p_.w_from == 9 ? item % runs : item / chunks) * weight_run;
         const std::int64_t n = std::min(weight_run, p_.from.channels - k), planes = p_.to.channels - c;
         const float* const w = p_.w + c * p_.w_to + k * p_.w_from;
-        if (p_.w_from == 9)
+        if (p_.w_from == 9) {
+          for (std::int64_t l = 0; l < std::min(lanes_, planes); ++l)
+            prefetch(w + l * p_.w_to + 9 * weight_run, 9 * weight_run);
           tiles_.load(w, p_.w_to, planes, 1, 9 * n, buffer, 0);
-        else
-          for (std::int64_t i = 0; i < n; ++i)
+        } else {
+          for (std::int64_t i = 0; i < n; ++i) {
+            prefetch(w + i * p_.w_from + 9 * lanes_, 9 * lanes_);
             tiles_.load(w + i * p_.w_from, p_.w_to, planes, 1, 9, buffer + i * 9 * lanes_, 0);
+          }
+        }
         const Place at = weights_.place(c);
         stage(buffer + (p_.turned ? 8 * lanes_ : 0), {3 * tap, tap, 9 * lanes_},
               u_.data() + at.offset - weights_.start(q0) + k * at.tile,
