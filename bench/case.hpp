@@ -17,6 +17,7 @@ struct Work {
   double flops = 0;
   double read = 0;      ///< bytes
   double written = 0;   ///< bytes
+  bool in_turn = false;   ///< arithmetic and memory come one after the other, so that their times add up
   bool overhead = false;  ///< too small for any of these: the limit is the cheapest op of the engine
   bool backward = false;  ///< for `overhead`: with its backward pass
 };
@@ -35,7 +36,7 @@ struct Case {
   std::string group;
   std::string name;
   std::function<Ready()> make{};
-  double goal = 0;        ///< seconds; 0: none
+  double goal = 0;        ///< in the row's unit (seconds); 0: none
   std::string goal_text{};
   int threads = 0;        ///< of ours; 0: all
   double units = 1;       ///< times are divided by this: calls inside one call
@@ -48,7 +49,6 @@ Array array_of(const thalweg::Tensor& t);
 
 void add_op_cases(std::vector<Case>& to);
 void add_kernel_cases(std::vector<Case>& to);
-void add_convolution_cases(std::vector<Case>& to);
 void add_step_cases(std::vector<Case>& to);
 void add_overhead_cases(std::vector<Case>& to);
 

@@ -133,7 +133,8 @@ double op_seconds(bool backward) {
 double limit_seconds(const Work& work, int threads) {
   if (work.overhead) return op_seconds(work.backward);
   const double compute = work.flops > 0 ? work.flops / peak_flops(threads) : 0;
-  return std::max(compute, stream_seconds(work.read, work.written, threads));
+  const double memory = stream_seconds(work.read, work.written, threads);
+  return work.in_turn ? compute + memory : std::max(compute, memory);
 }
 
 }  // namespace bench

@@ -13,6 +13,7 @@
 
 #include <thalweg/ops/kernels/par.hpp>
 
+#include "nets.hpp"
 #include "report.hpp"
 
 namespace po = boost::program_options;
@@ -30,7 +31,6 @@ std::vector<Case> all_cases() {
   std::vector<Case> all;
   add_step_cases(all);
   add_kernel_cases(all);
-  add_convolution_cases(all);
   add_overhead_cases(all);
   add_op_cases(all);
   std::vector<std::string> groups;

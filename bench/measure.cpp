@@ -14,6 +14,7 @@
 #include <thalweg/ops/sample.hpp>
 
 #include "limits.hpp"
+#include "nets.hpp"
 
 namespace bench {
 namespace {
@@ -61,26 +62,32 @@ void let_threads_rest(int threads) {
 
 constexpr double batch_seconds = 2e-3;
 
-/// The thread count at which the peer is fastest.
-int best_threads(Peer& peer, Side& theirs, const Effort& effort) {
-  int best = 1;
-  double best_time = 1e30;
-  for (int threads = 1; threads <= effort.threads; ++threads) {
+/// The peer at one number of threads.
+struct PeerSide {
+  int threads;
+  Side side;
+  double median_seconds = 0;
+
+  void batch(Peer& peer) {
     peer.set_threads(threads);
-    theirs.calibrate(batch_seconds);
-    const int tries = theirs.once > 0.2 ? 1 : 3;
-    std::vector<double> t;
-    for (int i = 0; i < tries; ++i) t.push_back(theirs.batch());
+    side.seconds.push_back(side.batch());
     let_threads_rest(threads);
-    if (median(t) < best_time) {
-      best_time = median(t);
-      best = threads;
-    }
   }
-  peer.set_threads(best);
-  theirs.calibrate(batch_seconds);
-  let_threads_rest(best);
-  return best;
+};
+
+/// A side for each number of threads; of slow rows only the one that was faster at the first try.
+std::vector<PeerSide> sides_of(Peer& peer, const Run& run, int only, const Effort& effort) {
+  std::vector<PeerSide> sides;
+  for (int threads = 1; threads <= effort.threads; ++threads) {
+    if (only > 0 && threads != only) continue;
+    peer.set_threads(threads);
+    sides.push_back({threads, Side{.run = run}});
+    sides.back().side.calibrate(batch_seconds);
+    let_threads_rest(threads);
+  }
+  const auto fastest = std::ranges::min_element(sides, {}, [](const PeerSide& s) { return s.side.once; });
+  if (fastest->side.once > 0.25) sides = {*fastest};
+  return sides;
 }
 
 /// The largest difference of two results, as a share of the larger result's size; NaN counts as equal to NaN.
@@ -109,18 +116,37 @@ void compare(const Case& c, const Ready& ready, PeerJob& job) {
   }
 }
 
-void run_rounds(Side& ours, Side* theirs, int peer_threads, const Effort& effort) {
-  const double round = std::max(ours.once, batch_seconds) + (theirs ? std::max(theirs->once, batch_seconds) : 0);
-  const int rounds = effort.quick ? 1 : round > 1 ? 7 : round > 0.05 ? 9 : 15;
+/// Ours and each of the peer's sides in turn, again and again.
+void run_rounds(Side& ours, std::vector<PeerSide>& theirs, Peer* peer, const Effort& effort) {
+  double round = std::max(ours.once, batch_seconds);
+  for (const PeerSide& s : theirs) round += std::max(s.side.once, batch_seconds);
+  const int rounds = effort.quick ? 1 : round > 0.1 ? 7 : round > 0.03 ? 9 : 15;
   for (int i = 0; i < rounds; ++i) {
     ours.seconds.push_back(ours.batch());
-    if (!theirs) continue;
-    theirs->seconds.push_back(theirs->batch());
-    let_threads_rest(peer_threads);
+    for (PeerSide& s : theirs) s.batch(*peer);
   }
+  for (PeerSide& s : theirs) s.median_seconds = median(s.side.seconds);
 }
 
 }  // namespace
+
+Case scaling_case(std::string name, std::function<Ready()> make, double goal) {
+  Case c{.group = "steps", .name = std::move(name), .goal = goal};
+  c.custom = [make = std::move(make)](Row& row, Peer*) {
+    const Ready ready = make();
+    Side sides[2] = {{.run = ready.ours}, {.run = ready.ours}};
+    for (int round = 0; round < 8; ++round)
+      for (const int i : {0, 1}) {
+        thalweg::par::set_num_threads(i + 1);
+        if (round == 0) sides[i].calibrate(batch_seconds);
+        else sides[i].seconds.push_back(sides[i].batch());
+      }
+    row.unit = "x";
+    row.more_is_better = true;
+    row.median = median(sides[0].seconds) / median(sides[1].seconds);
+  };
+  return c;
+}
 
 Row measure(const Case& c, Peer* peer, const Effort& effort) {
   Row row{.group = c.group, .name = c.name, .goal = c.goal, .goal_text = c.goal_text, .note = c.no_peer};
@@ -139,16 +165,15 @@ Row measure(const Case& c, Peer* peer, const Effort& effort) {
 
   Side ours{.run = ready.ours};
   ours.calibrate(batch_seconds);
-  Side theirs{.run = [&](std::int64_t n) { job->run(n); }};
-  if (job) row.peer_threads = c.threads > 0 ? c.threads : best_threads(*peer, theirs, effort);
-  if (job && c.threads > 0) {
-    peer->set_threads(c.threads);
-    theirs.calibrate(batch_seconds);
-    let_threads_rest(c.threads);
-  }
-  run_rounds(ours, job ? &theirs : nullptr, row.peer_threads, effort);
+  std::vector<PeerSide> theirs;
+  if (job) theirs = sides_of(*peer, [&](std::int64_t n) { job->run(n); }, c.threads, effort);
+  run_rounds(ours, theirs, peer, effort);
   row.median = median(ours.seconds) / c.units;
-  if (job) row.peer_median = median(theirs.seconds) / c.units;
+  if (job) {
+    const auto best = std::ranges::min_element(theirs, {}, &PeerSide::median_seconds);
+    row.peer_median = best->median_seconds / c.units;
+    row.peer_threads = best->threads;
+  }
   row.limit = limit_seconds(ready.work, threads) / (ready.work.overhead ? 1 : c.units);
   return row;
 }

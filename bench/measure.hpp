@@ -18,6 +18,9 @@ struct Row {
   std::string unit = "s";  ///< of the figures above; "MB" for memory
   std::string note;        ///< why there is no peer, or that the results differ
   Work work{};
+  bool more_is_better = false;  ///< as with a speed-up
+
+  bool goal_met() const { return more_is_better ? median >= goal : median <= goal; }
 
   double of_limit() const { return median > 0 ? limit / median : 0; }
   double ratio() const { return median > 0 ? peer_median / median : 0; }

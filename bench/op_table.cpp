@@ -2,6 +2,7 @@
 // Invariant: 64 elements or 8 x 8 small, 4 M elements large (matrix products: 1024^3), so that rows can be compared.
 #include "ops.hpp"
 
+#include <thalweg/ops/structured/conv.hpp>
 #include <thalweg/ops/structured/index.hpp>
 #include <thalweg/ops/structured/linear.hpp>
 #include <thalweg/ops/structured/loss.hpp>
@@ -149,6 +150,24 @@ OpCall two(bool large) { return {.in = {square(large), square(large)}}; }
 OpCall kl(bool large) { return {.in = {square(large, -4, -0.1), square(large, 0.05, 1)}}; }
 OpCall bce(bool large) { return {.in = {square(large, -6, 6), square(large, 0, 1)}}; }
 
+/// Images and kernels of a convolution: 32 channels of 64 x 64 in a batch of 32 large.
+Tensor images(bool large) { return large ? uniform({32, 32, 64, 64}) : uniform({1, 2, 6, 6}); }
+Tensor filters(bool large) { return large ? uniform({32, 32, 3, 3}) : uniform({2, 2, 3, 3}); }
+double conv_flops(bool large) { return large ? 2.0 * 32 * 32 * 32 * (3 * 64 - 2) * (3 * 64 - 2) : 0; }
+OpCall conv(bool large) {
+  return {.in = {images(large), filters(large), uniform({large ? 32 : 2})}, .attrs = attrs(ops::ConvAttrs{.padding = {1, 1}}),
+          .flops = conv_flops(large)};
+}
+OpCall conv_to_input(bool large) {
+  const std::int64_t n = large ? 64 : 6;
+  return {.in = {images(large), filters(large)}, .attrs = attrs(ops::ConvAttrs{.padding = {1, 1}, .size = {n, n}}),
+          .flops = conv_flops(large)};
+}
+OpCall conv_to_weights(bool large) {
+  return {.in = {images(large), images(large)}, .attrs = attrs(ops::ConvAttrs{.padding = {1, 1}, .size = {3, 3}}),
+          .flops = conv_flops(large)};
+}
+
 constexpr const char* part_of_backward = "libtorch computes it inside a backward pass only: see the row of its forward op";
 
 }  // namespace
@@ -198,6 +217,10 @@ const std::vector<OpEntry>& op_table() {
       {"linear_relu", "", &linear},
       {"linear_sigmoid", "", &linear},
       {"linear_tanh", "", &linear},
+      {"conv2d", "", &conv},
+      {"conv2d_relu", "", &conv},
+      {"conv2d_input_gradient", "", &conv_to_input, part_of_backward},
+      {"conv2d_weight_gradient", "", &conv_to_weights, part_of_backward},
       {"dropout", "", &dropout, "", "", false},
       {"softmax", "", &softmax},
       {"softmax", "columns", &softmax_columns, "", "softmax 0"},

@@ -24,12 +24,15 @@ bool differentiable_input(const OpDef& d, int i, const Tensor& t) {
   return d.differentiable && t.defined() && thalweg::is_floating(t.dtype()) && (i >= 32 || ((d.no_grad >> i) & 1u) == 0);
 }
 
-/// Forward: inputs read, outputs written. Backward: the gradient and what was saved read, gradients written.
+/// Forward: inputs read, outputs written. Backward: the gradient and what was saved read, gradients written (leaves keep
+/// gradients of their own, so even a gradient that is passed on is copied once).
 Work work_of(const OpDef& d, const std::vector<Tensor>& in, const Tensor& out, double flops, bool backward) {
   Work w{.flops = flops};
-  if (d.kind == thalweg::OpKind::view) return w;
-  for (const Tensor& t : in) w.read += bytes(t);
-  w.written = bytes(out);
+  const bool is_view = d.kind == thalweg::OpKind::view;
+  if (!is_view) {
+    for (const Tensor& t : in) w.read += bytes(t);
+    w.written = bytes(out);
+  }
   if (!backward) return w;
   thalweg::NeedMask saved = 0;
   for (int i = 0; i < static_cast<int>(in.size()); ++i) {
@@ -37,9 +40,9 @@ Work work_of(const OpDef& d, const std::vector<Tensor>& in, const Tensor& out, d
     if (!differentiable_input(d, i, t)) continue;
     saved |= d.needs_of(i);
     w.flops += flops;
-    if (i >= 3 || !d.identity[i]) w.written += bytes(t);
+    w.written += bytes(t);
   }
-  if (w.written > bytes(out)) w.read += bytes(out);  // the gradient has the output's size
+  w.read += bytes(out);  // the gradient has the output's size
   for (int i = 0; i < std::min<int>(16, static_cast<int>(in.size())); ++i)
     if (saved & thalweg::need_input(i)) w.read += bytes(in[static_cast<std::size_t>(i)]);
   if (saved & thalweg::need_output()) w.read += bytes(out);

@@ -22,11 +22,11 @@ struct Array {
 
 /// One call to be measured.
 struct PeerCall {
-  std::string name;                    ///< of the twin; "" for none
-  std::vector<Array> in;
-  std::vector<std::int64_t> numbers;   ///< what the call needs besides arrays
+  std::string name{};                  ///< of the twin; "" for none
+  std::vector<Array> in{};
+  std::vector<std::int64_t> numbers{};   ///< what the call needs besides arrays
   bool backward = false;
-  Array gradient;                      ///< of the output, for backward
+  Array gradient{};                    ///< of the output, for backward
 };
 
 class PeerJob {

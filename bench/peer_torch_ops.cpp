@@ -122,6 +122,8 @@ void add_indexed(TorchOps& to) {
   to["linear_relu"] = [](In x, Numbers) { return at::relu(at::linear(x[0], x[1], x[2])); };
   to["linear_sigmoid"] = [](In x, Numbers) { return at::sigmoid(at::linear(x[0], x[1], x[2])); };
   to["linear_tanh"] = [](In x, Numbers) { return at::tanh(at::linear(x[0], x[1], x[2])); };
+  to["conv2d"] = [](In x, Numbers) { return at::conv2d(x[0], x[1], x[2], 1, 1); };
+  to["conv2d_relu"] = [](In x, Numbers) { return at::relu(at::conv2d(x[0], x[1], x[2], 1, 1)); };
 }
 
 void add_shapes(TorchOps& to) {

@@ -25,7 +25,7 @@ std::string time_text(double s) {
 
 std::string value_text(const Row& row, double v) {
   if (v <= 0) return "";
-  return row.unit == "s" ? time_text(v) : fmt::format("{:.0f} {}", v, row.unit);
+  return row.unit == "s" ? time_text(v) : fmt::format("{:.{}f} {}", v, v < 10 ? 2 : 0, row.unit);
 }
 
 /// What the row's work comes to per second.
@@ -38,8 +38,8 @@ std::string rate_text(const Row& row) {
 
 std::string goal_text(const Row& row) {
   if (row.goal <= 0) return "";
-  return fmt::format("{} {}", row.goal_text.empty() ? "<= " + value_text(row, row.goal) : row.goal_text,
-                     row.median <= row.goal ? "met" : "MISSED");
+  return fmt::format("{} {}", row.goal_text.empty() ? (row.more_is_better ? ">= " : "<= ") + value_text(row, row.goal) : row.goal_text,
+                     row.goal_met() ? "met" : "MISSED");
 }
 
 std::string percent(double v) { return v > 0 ? fmt::format("{:.0f} %", v * 100) : ""; }
