@@ -42,22 +42,21 @@ void AdamState::check(const char* op, std::size_t position, const Tensor& p, con
 
 void Adam::step(Loc loc) {
   const char* op = decoupled_ ? "AdamW" : "Adam";
-  for_each_gradient(op, loc, [&](Tensor& p, const Tensor& g, AdamState& s, const AdamOptions& o) {
+  const auto make = [&](const Tensor& p, const Tensor& g, AdamState& s, const AdamOptions& o) {
     ++s.step;
     const double correction1 = bias_correction(o.beta1, s.step);
     const double root2 = std::sqrt(bias_correction(o.beta2, s.step));
-    for (const Tensor* t : {&s.exp_avg, &s.exp_avg_sq}) t->get()->storage->bump(op, loc);
-    kernels::update_adam(detail::arrays_of(op, p, g, o.maximize, loc), detail::memory_of(s.exp_avg),
-                         detail::memory_of(s.exp_avg_sq),
-                         o.amsgrad ? detail::memory_of(s.max_exp_avg_sq) : nullptr,
-                         {.step_size = o.lr / correction1 * (o.eps_on_raw_moment ? root2 : 1),
-                          .root_scale = o.eps_on_raw_moment ? 1 : 1 / root2,
-                          .beta1 = o.beta1,
-                          .beta2 = o.beta2,
-                          .epsilon = o.eps,
-                          .weight_decay = decoupled_ ? 0 : o.weight_decay,
-                          .decay_rate = decoupled_ ? o.lr * o.weight_decay : 0});
-  });
+    const kernels::AdamOptions rule{.step_size = o.lr / correction1 * (o.eps_on_raw_moment ? root2 : 1),
+                                    .root_scale = o.eps_on_raw_moment ? 1 : 1 / root2,
+                                    .beta1 = o.beta1,
+                                    .beta2 = o.beta2,
+                                    .epsilon = o.eps,
+                                    .weight_decay = decoupled_ ? 0 : o.weight_decay,
+                                    .decay_rate = decoupled_ ? o.lr * o.weight_decay : 0};
+    return detail::update_of(op, p, g, {&s.exp_avg, &s.exp_avg_sq, o.amsgrad ? &s.max_exp_avg_sq : nullptr},
+                             o.maximize, rule, loc);
+  };
+  update_all(op, loc, kernels::update_adam, make);
 }
 
 }  // namespace thalweg::optim

@@ -70,17 +70,6 @@ Tensor dense_gradient(const Tensor& p, Loc loc) {
   return g.contiguous(loc);
 }
 
-kernels::UpdateArrays arrays_of(const char* op, const Tensor& p, const Tensor& gradient, bool maximize,
-                                Loc loc) {
-  TensorBody& body = *p.get();
-  body.storage->bump(op, loc);
-  return {.n = body.numel,
-          .dtype = body.dtype,
-          .parameter = body.data,
-          .gradient = gradient.get()->data,
-          .maximize = maximize};
-}
-
 void throw_state(const char* op, std::size_t position, const char* what, const Tensor& state, const Tensor& p,
                  Loc loc) {
   throw_error<ValueError>({.op = op,

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,11 +38,28 @@ struct Range {
 void check_option(const char* op, const char* arg, double v, Range range, Loc loc);
 /// The gradient as a dense tensor; undefined when there is none.
 Tensor dense_gradient(const Tensor& p, Loc loc);
-/// Announces the write and says where it goes.
-kernels::UpdateArrays arrays_of(const char* op, const Tensor& p, const Tensor& gradient, bool maximize,
-                                Loc loc);
-/// The memory of a piece of state; null if it is not kept.
-inline void* memory_of(const Tensor& state) noexcept { return state.defined() ? state.get()->data : nullptr; }
+/// Announces the write to the parameter and to those of `state` that are defined, and says where they lie.
+template <class Options>
+kernels::Update<Options> update_of(const char* op, const Tensor& p, const Tensor& gradient,
+                                   std::initializer_list<const Tensor*> state, bool maximize,
+                                   const Options& options, Loc loc) {
+  p.get()->storage->bump(op, loc);
+  kernels::Update<Options> u{.n = p.get()->numel,
+                             .dtype = p.get()->dtype,
+                             .parameter = p.get()->data,
+                             .gradient = gradient.get()->data,
+                             .maximize = maximize,
+                             .options = options};
+  int k = 0;
+  for (const Tensor* s : state) {
+    if (s && s->defined()) {
+      s->get()->storage->bump(op, loc);
+      u.state[k] = s->get()->data;
+    }
+    ++k;
+  }
+  return u;
+}
 [[noreturn]] void throw_state(const char* op, std::size_t position, const char* what, const Tensor& state,
                               const Tensor& p, Loc loc);
 
@@ -90,9 +109,11 @@ class GroupedOptimizer {
                                .loc = loc});
   }
 
-  /// Calls update(parameter, gradient, state, options) where there is a gradient. All checks come first.
-  template <class F>
-  void for_each_gradient(const char* op, Loc loc, F update) {
+  /// Runs `kernel` once over what make(parameter, gradient, state, options) says for each parameter that has
+  /// a gradient. All checks come first.
+  template <class KernelOptions, class F>
+  void update_all(const char* op, Loc loc, void (*kernel)(std::span<kernels::Update<KernelOptions>>),
+                  F make) {
     std::vector<Tensor> gradients;
     gradients.reserve(states_.size());
     for (const auto& group : groups_) {
@@ -103,12 +124,15 @@ class GroupedOptimizer {
           states_[gradients.size() - 1].check(op, gradients.size() - 1, p, group.options, loc);
       }
     }
+    std::vector<kernels::Update<KernelOptions>> updates;
+    updates.reserve(states_.size());
     std::size_t i = 0;
     for (auto& group : groups_)
       for (Tensor& p : group.parameters) {
-        if (gradients[i].defined()) update(p, gradients[i], states_[i], group.options);
+        if (gradients[i].defined()) updates.push_back(make(p, gradients[i], states_[i], group.options));
         ++i;
       }
+    kernel(updates);
   }
 
  private:

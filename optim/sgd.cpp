@@ -41,18 +41,18 @@ void SgdState::check(const char* op, std::size_t position, const Tensor& p, cons
 }
 
 void Sgd::step(Loc loc) {
-  for_each_gradient("Sgd", loc, [&](Tensor& p, const Tensor& g, SgdState& s, const SgdOptions& o) {
+  const auto make = [loc](const Tensor& p, const Tensor& g, SgdState& s, const SgdOptions& o) {
     const bool first = s.step++ == 0;
-    void* velocity = o.momentum != 0 ? detail::memory_of(s.velocity) : nullptr;
-    if (velocity) s.velocity.get()->storage->bump("Sgd", loc);
-    kernels::update_sgd(detail::arrays_of("Sgd", p, g, o.maximize, loc), velocity,
-                        {.lr = o.lr,
-                         .momentum = o.momentum,
-                         .dampening = first ? 0 : o.dampening,  // PyTorch starts the velocity at g itself
-                         .weight_decay = o.weight_decay,
-                         .nesterov = o.nesterov,
-                         .lr_in_velocity = o.lr_in_velocity});
-  });
+    const kernels::SgdOptions rule{.lr = o.lr,
+                                   .momentum = o.momentum,
+                                   // PyTorch starts the velocity at g itself
+                                   .dampening = first ? 0 : o.dampening,
+                                   .weight_decay = o.weight_decay,
+                                   .nesterov = o.nesterov,
+                                   .lr_in_velocity = o.lr_in_velocity};
+    return detail::update_of("Sgd", p, g, {o.momentum != 0 ? &s.velocity : nullptr}, o.maximize, rule, loc);
+  };
+  update_all("Sgd", loc, kernels::update_sgd, make);
 }
 
 }  // namespace thalweg::optim

@@ -1,22 +1,27 @@
-// The optimizers' fused loops: one pass over parameter, gradient and state.
-// Depends on par and simd. All arrays are contiguous, of `n` elements of one dtype (f32 or f64), and do not
-// overlap. Invariant: each element is computed alone, by the same lanes wherever it lies.
+// The optimizers' fused loops: one pass over parameter, gradient and state of all tensors in one parallel
+// section. Depends on par and simd. A tensor's arrays are contiguous, of `n` elements of one dtype (f32 or
+// f64), and do not overlap. Invariant: each element is computed alone, by the same lanes wherever it lies.
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include <thalweg/autograd/base/dtype.hpp>
 
 namespace thalweg::kernels {
 
-/// What every update gets. `maximize` uses -g. Weight decay, where an update has it, is added to g (`g +
-/// weight_decay p`) unless stated.
-struct UpdateArrays {
+/// One tensor's update. `maximize` uses -g. Weight decay, where an update has it, is added to g (`g +
+/// weight_decay p`) unless stated. What the states are, and which may be null, stands at each update.
+template <class Options>
+struct Update {
   std::int64_t n = 0;
   DType dtype = DType::f32;
   void* parameter = nullptr;
   const void* gradient = nullptr;
   bool maximize = false;
+  void* state[3] = {nullptr, nullptr, nullptr};
+  Options options{};
+  std::int64_t first_chunk = 0;  ///< set by the call
 };
 
 struct SgdOptions {
@@ -27,9 +32,9 @@ struct SgdOptions {
   bool nesterov = false;
   bool lr_in_velocity = false;  ///< Keras' form: v = m v - lr g, p += v (nesterov: p += m v - lr g)
 };
-/// b = m b + (1 - dampening) g; p -= lr b (nesterov: p -= lr (g + m b)). `velocity` is b, null when momentum
-/// is 0. A first step that sets b = g is: velocity filled with 0 and dampening 0.
-void update_sgd(const UpdateArrays& a, void* velocity, const SgdOptions& o) noexcept;
+/// b = m b + (1 - dampening) g; p -= lr b (nesterov: p -= lr (g + m b)). State: b, null when momentum is 0. A
+/// first step that sets b = g is: b filled with 0 and dampening 0.
+void update_sgd(std::span<Update<SgdOptions>> all) noexcept;
 
 struct AdamOptions {
   double step_size = 1e-3;  ///< PyTorch: lr / bias1.          Keras: lr sqrt(bias2) / bias1
@@ -41,9 +46,9 @@ struct AdamOptions {
   double decay_rate = 0;    ///< AdamW: lr weight_decay; p is first multiplied by 1 - decay_rate
 };
 /// m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g g; p -= step_size m / (sqrt(v) root_scale +
-/// epsilon). `largest` (AMSGrad), if not null, keeps max(largest, v) and takes v's place under the root.
-void update_adam(const UpdateArrays& a, void* first, void* second, void* largest,
-                 const AdamOptions& o) noexcept;
+/// epsilon). States: m, v, and AMSGrad's largest v or null; that keeps max(largest, v) and takes v's place
+/// under the root.
+void update_adam(std::span<Update<AdamOptions>> all) noexcept;
 
 struct RmspropOptions {
   double lr = 1e-3;
@@ -52,19 +57,18 @@ struct RmspropOptions {
   double momentum = 0;
   double weight_decay = 0;
 };
-/// v = rho v + (1 - rho) g g; a = mean ? (a := rho a + (1 - rho) g) : 0; d = g / (sqrt(v - a a) + epsilon);
-/// without `velocity` p -= lr d, else b = momentum b + d; p -= lr b. `mean` (centered) and `velocity` may be
+/// v = rho v + (1 - rho) g g; a = centered ? (a := rho a + (1 - rho) g) : 0; d = g / (sqrt(v - a a) +
+/// epsilon); without b p -= lr d, else b = momentum b + d; p -= lr b. States: v, a (centered) or null, b or
 /// null.
-void update_rmsprop(const UpdateArrays& a, void* square, void* mean, void* velocity,
-                    const RmspropOptions& o) noexcept;
+void update_rmsprop(std::span<Update<RmspropOptions>> all) noexcept;
 
 struct AdagradOptions {
   double lr = 1e-2;
   double epsilon = 1e-10;  ///< outside the root
   double weight_decay = 0;
 };
-/// v += g g; p -= lr g / (sqrt(v) + epsilon).
-void update_adagrad(const UpdateArrays& a, void* square, const AdagradOptions& o) noexcept;
+/// v += g g; p -= lr g / (sqrt(v) + epsilon). State: v.
+void update_adagrad(std::span<Update<AdagradOptions>> all) noexcept;
 
 struct AdadeltaOptions {
   double lr = 1;
@@ -73,7 +77,7 @@ struct AdadeltaOptions {
   double weight_decay = 0;
 };
 /// v = rho v + (1 - rho) g g; d = g sqrt(u + epsilon) / sqrt(v + epsilon); u = rho u + (1 - rho) d d; p -= lr
-/// d.
-void update_adadelta(const UpdateArrays& a, void* square, void* delta, const AdadeltaOptions& o) noexcept;
+/// d. States: v, u.
+void update_adadelta(std::span<Update<AdadeltaOptions>> all) noexcept;
 
 }  // namespace thalweg::kernels

@@ -1,7 +1,10 @@
 // The optimizers' fused loops: against their formulas in f64, on every target, at sizes around vectors and
 // chunks; equal bits for every thread count and place.
+#include <array>
 #include <cmath>
 #include <functional>
+#include <span>
+#include <vector>
 
 #include <kernels/kernel_support.hpp>
 #include <thalweg/ops/kernels/update.hpp>
@@ -23,22 +26,30 @@ struct Arrays {
     p.random(1, -2, 2), g.random(2, -1, 1), s0.random(3, 0.1, 1), s1.random(4, 0.1, 0.3),
         s2.random(5, 0.1, 1);
   }
-  kernels::UpdateArrays args(bool maximize = false) {
-    return {p.size(), thalweg::dtype_of<T>, p.view().data, g.view().data, maximize};
+  /// `states`: which of the three the update has.
+  template <class Options>
+  kernels::Update<Options> update(const Options& o, std::array<bool, 3> states, bool maximize = false) {
+    void* const all[3] = {s0.view().data, s1.view().data, s2.view().data};
+    kernels::Update<Options> u{p.size(), thalweg::dtype_of<T>, p.view().data, g.view().data, maximize};
+    for (std::size_t k = 0; k < 3; ++k) u.state[k] = states[k] ? all[k] : nullptr;
+    u.options = o;
+    return u;
   }
 };
 
-using Update = std::function<void(const kernels::UpdateArrays&, void*, void*, void*)>;
+template <class Options>
+using Kernel = void (*)(std::span<kernels::Update<Options>>) noexcept;
 using Formula = std::function<void(Element&)>;
 
-/// Runs `update` three times on arrays and `formula` on each element, in f64 whatever the type.
-template <class T>
-void check(const Update& update, const Formula& formula, bool maximize) {
+/// Runs `kernel` three times on arrays and `formula` on each element, in f64 whatever the type.
+template <class T, class Options>
+void check(Kernel<Options> kernel, const Options& o, std::array<bool, 3> states, const Formula& formula,
+           bool maximize) {
   const double tolerance = sizeof(T) == 4 ? 3e-6 : 1e-14;
   for (std::int64_t n : {1, 3, 7, 8, 16, 33, 64, 16384, 16391}) {
     Arrays<T> a(n), before(n);
-    for (int step = 0; step < 3; ++step)
-      update(a.args(maximize), a.s0.view().data, a.s1.view().data, a.s2.view().data);
+    auto update = a.update(o, states, maximize);
+    for (int step = 0; step < 3; ++step) kernel({&update, 1});
     double worst = 0;
     for (std::int64_t i = 0; i < n; ++i) {
       Element e{double{before.p[i]},
@@ -56,40 +67,35 @@ void check(const Update& update, const Formula& formula, bool maximize) {
   }
 }
 
-void check_both(const Update& update, const Formula& formula) {
+template <class Options>
+void check_both(Kernel<Options> kernel, const Options& o, std::array<bool, 3> states,
+                const Formula& formula) {
   on_targets([&] {
-    check<float>(update, formula, false);
-    check<double>(update, formula, true);
+    check<float>(kernel, o, states, formula, false);
+    check<double>(kernel, o, states, formula, true);
   });
 }
 
 }  // namespace
 
 TEST_CASE("sgd: plain, momentum, dampening, nesterov, Keras' velocity, weight decay") {
-  check_both([](const kernels::UpdateArrays& a, void*, void*,
-                void*) { kernels::update_sgd(a, nullptr, {.lr = 0.1, .weight_decay = 0.01}); },
+  check_both(kernels::update_sgd, kernels::SgdOptions{.lr = 0.1, .weight_decay = 0.01}, {},
              [](Element& e) { e.p -= 0.1 * (e.g + 0.01 * e.p); });
   for (bool nesterov : {false, true}) {
-    check_both(
-        [&](const kernels::UpdateArrays& a, void* v, void*, void*) {
-          kernels::update_sgd(
-              a, v,
-              {.lr = 0.1, .momentum = 0.9, .dampening = 0.2, .weight_decay = 0.01, .nesterov = nesterov});
-        },
-        [&](Element& e) {
-          const double g = e.g + 0.01 * e.p;
-          e.s[0] = 0.9 * e.s[0] + 0.8 * g;
-          e.p -= 0.1 * (nesterov ? g + 0.9 * e.s[0] : e.s[0]);
-        });
-    check_both(
-        [&](const kernels::UpdateArrays& a, void* v, void*, void*) {
-          kernels::update_sgd(a, v,
-                              {.lr = 0.1, .momentum = 0.9, .nesterov = nesterov, .lr_in_velocity = true});
-        },
-        [&](Element& e) {
-          e.s[0] = 0.9 * e.s[0] - 0.1 * e.g;
-          e.p += nesterov ? 0.9 * e.s[0] - 0.1 * e.g : e.s[0];
-        });
+    check_both(kernels::update_sgd,
+               kernels::SgdOptions{
+                   .lr = 0.1, .momentum = 0.9, .dampening = 0.2, .weight_decay = 0.01, .nesterov = nesterov},
+               {true}, [&](Element& e) {
+                 const double g = e.g + 0.01 * e.p;
+                 e.s[0] = 0.9 * e.s[0] + 0.8 * g;
+                 e.p -= 0.1 * (nesterov ? g + 0.9 * e.s[0] : e.s[0]);
+               });
+    check_both(kernels::update_sgd,
+               kernels::SgdOptions{.lr = 0.1, .momentum = 0.9, .nesterov = nesterov, .lr_in_velocity = true},
+               {true}, [&](Element& e) {
+                 e.s[0] = 0.9 * e.s[0] - 0.1 * e.g;
+                 e.p += nesterov ? 0.9 * e.s[0] - 0.1 * e.g : e.s[0];
+               });
   }
 }
 
@@ -102,57 +108,47 @@ TEST_CASE("adam, adamw and amsgrad") {
                                .weight_decay = 0.02,
                                .decay_rate = 0.003};
   for (bool largest : {false, true})
-    check_both([&](const kernels::UpdateArrays& a, void* m, void* v,
-                   void* top) { kernels::update_adam(a, m, v, largest ? top : nullptr, o); },
-               [&](Element& e) {
-                 const double g = e.g + 0.02 * e.p;
-                 e.p *= 1 - 0.003;
-                 e.s[0] = 0.8 * e.s[0] + 0.2 * g;
-                 e.s[1] = 0.95 * e.s[1] + 0.05 * g * g;
-                 if (largest) e.s[2] = std::max(e.s[2], e.s[1]);
-                 e.p -= 0.01 * e.s[0] / (std::sqrt(largest ? e.s[2] : e.s[1]) * 1.7 + 1e-3);
-               });
+    check_both(kernels::update_adam, o, {true, true, largest}, [&](Element& e) {
+      const double g = e.g + 0.02 * e.p;
+      e.p *= 1 - 0.003;
+      e.s[0] = 0.8 * e.s[0] + 0.2 * g;
+      e.s[1] = 0.95 * e.s[1] + 0.05 * g * g;
+      if (largest) e.s[2] = std::max(e.s[2], e.s[1]);
+      e.p -= 0.01 * e.s[0] / (std::sqrt(largest ? e.s[2] : e.s[1]) * 1.7 + 1e-3);
+    });
 }
 
 TEST_CASE("rmsprop with and without mean and momentum, adagrad, adadelta") {
   for (bool centered : {false, true})
     for (bool momentum : {false, true})
-      check_both(
-          [&](const kernels::UpdateArrays& a, void* square, void* mean, void* velocity) {
-            kernels::update_rmsprop(
-                a, square, centered ? mean : nullptr, momentum ? velocity : nullptr,
-                {.lr = 0.01, .rho = 0.9, .epsilon = 1e-3, .momentum = 0.7, .weight_decay = 0.1});
-          },
-          [&](Element& e) {
-            const double g = e.g + 0.1 * e.p;
-            e.s[0] = 0.9 * e.s[0] + 0.1 * g * g;
-            if (centered) e.s[1] = 0.9 * e.s[1] + 0.1 * g;
-            const double v = e.s[0] - (centered ? e.s[1] * e.s[1] : 0);
-            const double d = g / (std::sqrt(std::max(v, 0.0)) + 1e-3);
-            if (momentum) e.s[2] = 0.7 * e.s[2] + d;
-            e.p -= 0.01 * (momentum ? e.s[2] : d);
-          });
-  check_both(
-      [](const kernels::UpdateArrays& a, void* square, void*, void*) {
-        kernels::update_adagrad(a, square, {.lr = 0.05, .epsilon = 1e-4, .weight_decay = 0.1});
-      },
-      [](Element& e) {
-        const double g = e.g + 0.1 * e.p;
-        e.s[0] += g * g;
-        e.p -= 0.05 * g / (std::sqrt(e.s[0]) + 1e-4);
-      });
-  check_both(
-      [](const kernels::UpdateArrays& a, void* square, void* delta, void*) {
-        kernels::update_adadelta(a, square, delta,
-                                 {.lr = 0.5, .rho = 0.9, .epsilon = 1e-3, .weight_decay = 0.1});
-      },
-      [](Element& e) {
-        const double g = e.g + 0.1 * e.p;
-        e.s[0] = 0.9 * e.s[0] + 0.1 * g * g;
-        const double d = g * std::sqrt(e.s[1] + 1e-3) / std::sqrt(e.s[0] + 1e-3);
-        e.s[1] = 0.9 * e.s[1] + 0.1 * d * d;
-        e.p -= 0.5 * d;
-      });
+      check_both(kernels::update_rmsprop,
+                 kernels::RmspropOptions{
+                     .lr = 0.01, .rho = 0.9, .epsilon = 1e-3, .momentum = 0.7, .weight_decay = 0.1},
+                 {true, centered, momentum}, [&](Element& e) {
+                   const double g = e.g + 0.1 * e.p;
+                   e.s[0] = 0.9 * e.s[0] + 0.1 * g * g;
+                   if (centered) e.s[1] = 0.9 * e.s[1] + 0.1 * g;
+                   const double v = e.s[0] - (centered ? e.s[1] * e.s[1] : 0);
+                   const double d = g / (std::sqrt(std::max(v, 0.0)) + 1e-3);
+                   if (momentum) e.s[2] = 0.7 * e.s[2] + d;
+                   e.p -= 0.01 * (momentum ? e.s[2] : d);
+                 });
+  check_both(kernels::update_adagrad,
+             kernels::AdagradOptions{.lr = 0.05, .epsilon = 1e-4, .weight_decay = 0.1}, {true},
+             [](Element& e) {
+               const double g = e.g + 0.1 * e.p;
+               e.s[0] += g * g;
+               e.p -= 0.05 * g / (std::sqrt(e.s[0]) + 1e-4);
+             });
+  check_both(kernels::update_adadelta,
+             kernels::AdadeltaOptions{.lr = 0.5, .rho = 0.9, .epsilon = 1e-3, .weight_decay = 0.1},
+             {true, true}, [](Element& e) {
+               const double g = e.g + 0.1 * e.p;
+               e.s[0] = 0.9 * e.s[0] + 0.1 * g * g;
+               const double d = g * std::sqrt(e.s[1] + 1e-3) / std::sqrt(e.s[0] + 1e-3);
+               e.s[1] = 0.9 * e.s[1] + 0.1 * d * d;
+               e.p -= 0.5 * d;
+             });
 }
 
 TEST_CASE("an element's update has the same bits at any place and for every thread count") {
@@ -160,14 +156,44 @@ TEST_CASE("an element's update has the same bits at any place and for every thre
     std::vector<float> first;
     on_threads([&] {
       Arrays<float> a(50000);
-      kernels::update_adam(a.args(), a.s0.view().data, a.s1.view().data, nullptr, {.weight_decay = 0.1});
+      auto update = a.update(kernels::AdamOptions{.weight_decay = 0.1}, {true, true});
+      kernels::update_adam({&update, 1});
       if (first.empty()) first = a.p.values();
       CHECK(same_bits(a.p.values(), first));
     });
     for (std::int64_t n : {1, 2, 5, 13, 31}) {
       Arrays<float> a(n);
-      kernels::update_adam(a.args(), a.s0.view().data, a.s1.view().data, nullptr, {.weight_decay = 0.1});
+      auto update = a.update(kernels::AdamOptions{.weight_decay = 0.1}, {true, true});
+      kernels::update_adam({&update, 1});
       for (std::int64_t i = 0; i < n; ++i) CHECK(a.p[i] == first[static_cast<std::size_t>(i)]);
+    }
+  });
+}
+
+TEST_CASE(
+    "many tensors in one call, empty ones and both dtypes among them, are each updated once by their own "
+    "options") {
+  on_threads([] {
+    const std::int64_t sizes[] = {0, 5, 16384, 0, 0, 16385, 1, 40000, 0};
+    std::vector<Arrays<float>> single;
+    std::vector<Arrays<double>> wide;
+    for (std::int64_t n : sizes) single.emplace_back(n), wide.emplace_back(n);
+    std::vector<kernels::Update<kernels::SgdOptions>> all;
+    for (std::size_t i = 0; i < std::size(sizes); ++i) {
+      all.push_back(single[i].update(kernels::SgdOptions{.lr = static_cast<double>(i + 1)}, {}));
+      all.push_back(wide[i].update(kernels::SgdOptions{.lr = static_cast<double>(i + 1)}, {}));
+    }
+    kernels::update_sgd(all);
+    kernels::update_sgd({});
+    for (std::size_t i = 0; i < std::size(sizes); ++i) {
+      Arrays<float> before(sizes[i]);
+      Arrays<double> wide_before(sizes[i]);
+      std::int64_t wrong = 0;
+      for (std::int64_t k = 0; k < sizes[i]; ++k) {
+        wrong += single[i].p[k] != before.p[k] - static_cast<float>(i + 1) * before.g[k];
+        wrong += wide[i].p[k] != wide_before.p[k] - static_cast<double>(i + 1) * wide_before.g[k];
+      }
+      CHECK(wrong == 0);
     }
   });
 }
