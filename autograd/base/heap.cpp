@@ -11,9 +11,10 @@ namespace {
 
 constexpr std::size_t page = 4096;
 constexpr std::size_t huge_page = std::size_t{2} << 20;
-constexpr std::size_t segment_bytes = std::size_t{1} << 30;  // of address space: memory comes when it is touched
-constexpr std::size_t smallest_rest = page;  // less than this is not worth a block of its own
-constexpr int looked_at = 64;                // blocks of one list compared for the best fit
+constexpr std::size_t segment_bytes = std::size_t{1}
+                                      << 30;  // of address space: memory comes when it is touched
+constexpr std::size_t smallest_rest = page;   // less than this is not worth a block of its own
+constexpr int looked_at = 64;                 // blocks of one list compared for the best fit
 
 constexpr std::size_t round_up(std::size_t n, std::size_t to) noexcept { return (n + to - 1) / to * to; }
 
@@ -67,8 +68,10 @@ void Heap::link(Block* b) noexcept {
 void Heap::unlink(Block* b) noexcept {
   const int i = list_of(b->size);
   Block*& head = free_[static_cast<std::size_t>(i)];
-  if (b->previous) b->previous->next = b->next;
-  else head = b->next;
+  if (b->previous)
+    b->previous->next = b->next;
+  else
+    head = b->next;
   if (b->next) b->next->previous = b->previous;
   if (!head) occupied_[static_cast<std::size_t>(i / 64)] &= ~(std::uint64_t{1} << (i % 64));
   b->free = false;
@@ -83,8 +86,8 @@ Heap::Block* Heap::best_fit(std::size_t size) noexcept {
     for (; bits; bits &= bits - 1) {
       Block* best = nullptr;
       int seen = 0;
-      for (Block* b = free_[static_cast<std::size_t>(word * 64 + std::countr_zero(bits))]; b && seen < looked_at;
-           b = b->next, ++seen)
+      for (Block* b = free_[static_cast<std::size_t>(word * 64 + std::countr_zero(bits))];
+           b && seen < looked_at; b = b->next, ++seen)
         if (b->size >= size && (!best || b->size < best->size)) best = b;
       if (best) return best;
     }
@@ -117,8 +120,10 @@ Heap::Block* Heap::grow(std::size_t size) noexcept {
     Block* b = s->last && s->last->free ? s->last : nullptr;
     char* const start = b ? reinterpret_cast<char*>(b) : s->top;
     if (static_cast<std::size_t>(reinterpret_cast<char*>(s) + s->bytes - start) < size) continue;
-    if (b) unlink(b);
-    else b = new (start) Block{.size = 0, .before = s->last, .segment = s};
+    if (b)
+      unlink(b);
+    else
+      b = new (start) Block{.size = 0, .before = s->last, .segment = s};
     b->size = size;
     s->last = b;
     s->top = start + size;
@@ -130,8 +135,10 @@ void Heap::split(Block* b, std::size_t size) noexcept {
   if (b->size - size < smallest_rest) return;
   auto* rest = new (reinterpret_cast<char*>(b) + size)
       Block{.size = b->size - size, .before = b, .segment = b->segment, .backed = b->backed};
-  if (Block* next = after(b)) next->before = rest;
-  else b->segment->last = rest;
+  if (Block* next = after(b))
+    next->before = rest;
+  else
+    b->segment->last = rest;
   b->size = size;
   link(rest);
 }
@@ -155,15 +162,19 @@ void Heap::give(void* p) noexcept {
   if (Block* next = after(b); next && next->free) {
     unlink(next);
     b->size += next->size;
-    if (s.last == next) s.last = b;
-    else after(b)->before = b;
+    if (s.last == next)
+      s.last = b;
+    else
+      after(b)->before = b;
   }
   if (Block* before = b->before; before && before->free) {
     unlink(before);
     before->size += b->size;
     before->backed = true;
-    if (s.last == b) s.last = before;
-    else after(before)->before = before;
+    if (s.last == b)
+      s.last = before;
+    else
+      after(before)->before = before;
     b = before;
   }
   link(b);

@@ -1,7 +1,7 @@
-// Heap: where blocks above 64 KiB live. It reserves address space in large segments, cuts blocks from them by best
-// fit and joins neighbours that are free, so that the memory held follows what is in use, whatever the sizes were.
-// Internal to memory.cpp, which locks. Depends on nothing of the project.
-// Invariant: within a segment the blocks up to `top` follow one another without a gap, and no two free ones touch.
+// Heap: where blocks above 64 KiB live. It reserves address space in large segments, cuts blocks from them by
+// best fit and joins neighbours that are free, so that the memory held follows what is in use, whatever the
+// sizes were. Internal to memory.cpp, which locks. Depends on nothing of the project. Invariant: within a
+// segment the blocks up to `top` follow one another without a gap, and no two free ones touch.
 #pragma once
 
 #include <array>
@@ -19,7 +19,8 @@ class Heap {
   void give(void* p) noexcept;
   /// Bytes that the block behind `p` occupies, its header included.
   static std::size_t size_of(const void* p) noexcept;
-  /// Returns the memory of free blocks to the operating system, and the address space of segments that hold no other.
+  /// Returns the memory of free blocks to the operating system, and the address space of segments that hold
+  /// no other.
   void trim() noexcept;
 
   /// Bytes of free blocks that are still backed by memory.

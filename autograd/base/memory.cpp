@@ -1,5 +1,5 @@
-// The caching allocator behind memory.hpp: the threads' caches of small blocks, and the figures. Depends on base.
-// Invariant: a cached small block has the full size of its class, so any thread may reuse it.
+// The caching allocator behind memory.hpp: the threads' caches of small blocks, and the figures. Depends on
+// base. Invariant: a cached small block has the full size of its class, so any thread may reuse it.
 #include <thalweg/autograd/base/memory.hpp>
 
 #include <array>
@@ -37,7 +37,8 @@ constexpr std::size_t largest_small = 64 * 1024;
 constexpr int small_classes = 16 + 24;  // 64-byte steps to 1 KiB, then four classes per doubling to 64 KiB
 constexpr std::uint32_t batch_bytes = 1 << 20;  // a thread keeps up to two batches of a class to itself
 
-/// A free small block. The first of a batch that nobody takes from also knows the batch's bytes and the next batch.
+/// A free small block. The first of a batch that nobody takes from also knows the batch's bytes and the next
+/// batch.
 struct FreeBlock {
   FreeBlock* next;
   FreeBlock* next_batch;
@@ -199,14 +200,16 @@ void* from_malloc(std::size_t bytes) {
     if (!p) throw_out_of_memory(bytes);
   }
 #ifdef THALWEG_NO_BLOCK_CACHE
-  // Each block holds other garbage, so that a result that reads or leaves unwritten memory changes from call to call.
+  // Each block holds other garbage, so that a result that reads or leaves unwritten memory changes from call
+  // to call.
   static std::atomic<unsigned char> garbage{1};
   std::memset(p, garbage.fetch_add(37, std::memory_order_relaxed), bytes);
 #endif
   return p;
 }
 
-/// A block where the list in use is empty: from the batch behind it, from the shared batches, else from malloc.
+/// A block where the list in use is empty: from the batch behind it, from the shared batches, else from
+/// malloc.
 [[gnu::noinline]] void* take_small(SizeClass c) {
   FreeList& list = cache.lists[static_cast<std::size_t>(c.index)];
   FreeBlock* batch = std::exchange(list.spare, nullptr);
@@ -255,8 +258,10 @@ void* from_malloc(std::size_t bytes) {
   for (int attempt = 0; attempt < 2; ++attempt) {
     if (attempt) trim_memory();  // the system refused: it gets back what is only cached
     std::lock_guard lock(s.mutex);
-    if constexpr (caches) p = s.heap.take(bytes);
-    else ++s.small_calls;
+    if constexpr (caches)
+      p = s.heap.take(bytes);
+    else
+      ++s.small_calls;
     if (!p) continue;
     const auto held = static_cast<std::int64_t>(caches ? Heap::size_of(p) : bytes);
     ++s.blocks;
@@ -277,8 +282,10 @@ void* from_malloc(std::size_t bytes) {
   --s.blocks;
   s.bytes -= held;
   s.large_live -= held;
-  if constexpr (caches) s.heap.give(p);
-  else std::free(p);
+  if constexpr (caches)
+    s.heap.give(p);
+  else
+    std::free(p);
 }
 
 }  // namespace
@@ -305,7 +312,8 @@ void release(void* p, std::size_t bytes) noexcept {
   count(-1, -static_cast<std::int64_t>(c.bytes));
   if constexpr (!caches) return std::free(p);
   FreeList& list = cache.lists[static_cast<std::size_t>(c.index)];
-  if (list.bytes >= batch_bytes) [[unlikely]] return give_small(p, c);
+  if (list.bytes >= batch_bytes) [[unlikely]]
+    return give_small(p, c);
   static_cast<FreeBlock*>(p)->next = list.first;
   list.first = static_cast<FreeBlock*>(p);
   list.bytes += static_cast<std::uint32_t>(c.bytes);
@@ -333,7 +341,8 @@ void trim_memory() noexcept {
   mem::Shared& s = mem::shared();
   std::lock_guard lock(s.mutex);
   const auto free_all = [&s](mem::FreeBlock* b, int index) {
-    for (; b; s.small_held -= static_cast<std::int64_t>(mem::class_bytes(index))) std::free(std::exchange(b, b->next));
+    for (; b; s.small_held -= static_cast<std::int64_t>(mem::class_bytes(index)))
+      std::free(std::exchange(b, b->next));
   };
   for (int i = 0; i < mem::small_classes; ++i) {
     if (mem::FreeList& own = mem::cache.lists[static_cast<std::size_t>(i)]; !mem::cache.ended) {

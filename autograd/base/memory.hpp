@@ -1,5 +1,5 @@
-// The one allocator: 64-byte aligned blocks, cached for reuse. Blocks of up to 64 KiB come in size classes from a
-// cache per thread without a lock, larger ones from one shared heap. Depends on memory_stats.hpp.
+// The one allocator: 64-byte aligned blocks, cached for reuse. Blocks of up to 64 KiB come in size classes
+// from a cache per thread without a lock, larger ones from one shared heap. Depends on memory_stats.hpp.
 // Invariant: release() is given the same byte count as allocate().
 #pragma once
 

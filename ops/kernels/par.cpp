@@ -1,7 +1,7 @@
-// The scheduler behind par.hpp. TBB gives the threads: one arena per thread count, made when first asked for and kept.
-// A worker that has helped stays at its mailbox for a moment, so that the next section costs two cache lines sent
-// instead of a task. Depends on TBB and base/error.
-// Invariant: a caller waits only for helpers that have begun, so a section ends however busy the workers are.
+// The scheduler behind par.hpp. TBB gives the threads: one arena per thread count, made when first asked for
+// and kept. A worker that has helped stays at its mailbox for a moment, so that the next section costs two
+// cache lines sent instead of a task. Depends on TBB and base/error. Invariant: a caller waits only for
+// helpers that have begun, so a section ends however busy the workers are.
 #include <thalweg/ops/kernels/par.hpp>
 
 #include <array>
@@ -21,7 +21,7 @@ namespace {
 constexpr int max_threads = 256;
 constexpr int max_ranges = 16;
 constexpr auto stay_spinning = std::chrono::microseconds(100);  // a helper that waits for the next section
-constexpr auto stay_yielding = std::chrono::milliseconds(4);    // ... and lets other programs run between looks
+constexpr auto stay_yielding = std::chrono::milliseconds(4);  // ... and lets other programs run between looks
 
 using Clock = std::chrono::steady_clock;
 
@@ -35,8 +35,9 @@ thread_local ThreadRecord record;
 
 void pause() noexcept { __builtin_ia32_pause(); }
 
-/// One call of chunks(), on its caller's stack. Each participant starts with a stretch of its own, so that the same
-/// thread tends to meet the same elements in section after section, and then takes what is left of the others'.
+/// One call of chunks(), on its caller's stack. Each participant starts with a stretch of its own, so that
+/// the same thread tends to meet the same elements in section after section, and then takes what is left of
+/// the others'.
 struct Section {
   struct alignas(64) Range {
     std::int64_t next;  // accessed through atomic_ref
@@ -67,7 +68,8 @@ struct Section {
     distinct.fetch_add(1, std::memory_order_acq_rel);
     if (wait_for == 0) return;
     const auto deadline = Clock::now() + std::chrono::seconds(2);
-    // Sleeping leaves the cores to the threads that are still on their way: there may be more threads than cores.
+    // Sleeping leaves the cores to the threads that are still on their way: there may be more threads than
+    // cores.
     while (distinct.load(std::memory_order_acquire) < wait_for && Clock::now() < deadline)
       std::this_thread::sleep_for(std::chrono::microseconds(20));
   }
@@ -130,7 +132,8 @@ class Crew {
   }
 
  private:
-  /// What a mailbox holds: `away` (nobody will look), `idle` (somebody looks or is on the way), `busy`, or a section.
+  /// What a mailbox holds: `away` (nobody will look), `idle` (somebody looks or is on the way), `busy`, or a
+  /// section.
   using Letter = std::uintptr_t;
   static constexpr Letter away = 0, idle = 1, busy = 2;
   struct alignas(64) Box {
@@ -145,7 +148,8 @@ class Crew {
     for (int h = 0; h + 1 < n_ && asked < wanted; ++h) {
       std::atomic<Letter>& letter = boxes_[static_cast<std::size_t>(h)].letter;
       Letter seen = letter.load(std::memory_order_relaxed);
-      if (seen > idle || !letter.compare_exchange_strong(seen, letter_of(s), std::memory_order_acq_rel)) continue;
+      if (seen > idle || !letter.compare_exchange_strong(seen, letter_of(s), std::memory_order_acq_rel))
+        continue;
       ++asked;
       if (seen == away) arena_.enqueue([this, h] { help(h); });
     }
@@ -166,11 +170,14 @@ class Crew {
         s.pending.fetch_sub(1, std::memory_order_relaxed);
     }
     for (int looks = 0; s.pending.load(std::memory_order_acquire) > 0; ++looks)
-      if (looks < 4096) pause();
-      else std::this_thread::yield();
+      if (looks < 4096)
+        pause();
+      else
+        std::this_thread::yield();
   }
 
-  /// Life of a helper: works for whoever writes, and leaves when nobody has for a while or a job waits for a thread.
+  /// Life of a helper: works for whoever writes, and leaves when nobody has for a while or a job waits for a
+  /// thread.
   void help(int h) {
     std::atomic<Letter>& letter = boxes_[static_cast<std::size_t>(h)].letter;
     auto since = Clock::now();

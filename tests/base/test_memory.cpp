@@ -1,5 +1,5 @@
-// The allocator: blocks never overlap and keep their contents, freed memory is joined and used again whatever the
-// sizes, figures are right, blocks travel between threads, and running out is a typed error.
+// The allocator: blocks never overlap and keep their contents, freed memory is joined and used again whatever
+// the sizes, figures are right, blocks travel between threads, and running out is a typed error.
 #include <doctest/doctest.h>
 
 #include <sys/resource.h>

@@ -146,7 +146,8 @@ TEST_CASE("an asynchronous task gets a thread while sections follow one another"
   const Threads scope(2);
   {
     const par::Rendezvous rendezvous;
-    par::chunks(2, 1, [](std::int64_t, std::int64_t) {});  // the one worker stands at its mailbox from here on
+    par::chunks(2, 1,
+                [](std::int64_t, std::int64_t) {});  // the one worker stands at its mailbox from here on
   }
   std::atomic<bool> ran{false};
   auto task = par::async([&] { return ran = true; });

@@ -1,5 +1,5 @@
-// Training in the steady state asks nothing of the operating system: no call of the allocator's, no page fault.
-// Depends on nn, optim and doctest.
+// Training in the steady state asks nothing of the operating system: no call of the allocator's, no page
+// fault. Depends on nn, optim and doctest.
 #include <doctest/doctest.h>
 
 #include <sys/resource.h>
@@ -53,8 +53,8 @@ TEST_CASE("optim: fifty steps after twenty take no page fault and make no system
         }
       };
       {
-        // On a busy machine a worker might come for the first time after the warm-up: here all of them meet, and then
-        // go to sleep once.
+        // On a busy machine a worker might come for the first time after the warm-up: here all of them meet,
+        // and then go to sleep once.
         const par::Rendezvous rendezvous;
         steps(10);
       }
