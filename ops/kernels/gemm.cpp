@@ -80,6 +80,8 @@ void multiply(const GemmArgs& g, GemmPath path) {
   else if (path == GemmPath::vector)
     multiply_vector<T>(g, static_cast<const T*>(g.a), static_cast<const T*>(g.b), static_cast<T*>(g.c),
                        false);
+  else if (path == GemmPath::small && gemm_is_long(g.m, g.n, g.k))
+    gemm_long(o.problem, o.a, o.b);
   else if (path == GemmPath::small)
     gemm_small(o.problem, o.a, o.b, false);
   else
@@ -141,7 +143,8 @@ GemmPath gemm_path(std::int64_t m, std::int64_t n, std::int64_t k, bool tall) no
   const GemmPath path = forced.load(std::memory_order_relaxed);
   if (path != GemmPath::automatic && (path != GemmPath::vector || vector)) return path;
   if (vector) return GemmPath::vector;
-  return std::min(m, n) <= small_side || m * n <= small_products / std::max<std::int64_t>(1, k)
+  return std::min(m, n) <= small_side || m * n <= small_products / std::max<std::int64_t>(1, k) ||
+                 gemm_is_long(m, n, k)
              ? GemmPath::small
              : GemmPath::packed;
 }

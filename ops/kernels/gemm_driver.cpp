@@ -1,40 +1,53 @@
-// The blocked loops around the register tile. Sizes of blocks were measured; none of them changes a bit of
-// the result. Depends on base/memory, par, fault and the gemm parts.
+// The direct loops around the register tile, for small products and for few elements of long sums. Sizes of
+// blocks were measured; none of them changes a bit of the result. Depends on base/memory, par, fault and the
+// gemm parts.
 #include <thalweg/ops/kernels/gemm_driver.hpp>
 
 #include <thalweg/autograd/base/memory.hpp>
-#include <thalweg/ops/kernels/fault.hpp>
+#include <thalweg/ops/kernels/gemm_tiles.hpp>
 #include <thalweg/ops/kernels/par.hpp>
 
 namespace thalweg::kernels {
 namespace {
 
-constexpr std::int64_t chunk_products = 1 << 20;  // multiply-adds of a chunk: about 10 us on one core
-constexpr std::int64_t chunk_packed = 1 << 15;    // elements packed by a chunk
-constexpr std::int64_t column_block = 2048;       // columns of B packed at once: 3 MiB of f32
-constexpr std::int64_t long_row_block = 16 * gemm_row_block;  // rows of A packed at once
+constexpr std::int64_t chunk_products = 1 << 18;  // multiply-adds of a chunk: about 3 us on one core
+constexpr std::int64_t chunk_sums = 1 << 15;      // additions of a chunk
+constexpr std::int64_t most_partials = 1 << 19;   // elements of C that blocks of k may leave aside at a time
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) noexcept { return (a + b - 1) / b; }
 
-/// The length of k block `b` that is really summed: all of it, but for the planted fault.
-std::int64_t summed_length(const GemmKBlocks& blocks, std::int64_t b) noexcept {
-  return blocks.length(b) - (b + 1 == blocks.count && fault::is(Fault::gemm_k_tail) ? 1 : 0);
+/// One block of k for a block of rows in the panel of columns [col, col + cols).
+template <class T>
+void small_block(const GemmProblem<T>& g, const GemmOperand<T>& a, const GemmOperand<T>& b,
+                 const GemmKBlocks& blocks, std::int64_t kb, GemmRows rows, T* packed) noexcept {
+  const GemmKernels<T>& kernels = gemm_kernels<T>();
+  const std::int64_t width = ceil_div(rows.cols, kernels.lanes) * kernels.lanes, k0 = blocks.begin(kb);
+  GemmTile<T> tile;
+  tile.k = gemm_summed_length(blocks, kb);
+  tile.add = !g.aside && (g.accumulate || kb > 0);
+  tile.a_row = a.lane_step;
+  tile.a_col = a.k_step;
+  tile.b_exact = rows.cols != width;
+  // A panel that many rows share is packed, because its own rows may lie a page apart; and so is a ragged one
+  // where only whole vectors can be read.
+  if (b.lane_step == 1 && rows.count <= 2 * kernels.mr && (!tile.b_exact || kernels.reads_part)) {
+    tile.b = b.data + rows.col + k0 * b.k_step;
+    tile.b_row = b.k_step;
+  } else {
+    gemm_pack_panel(b, rows.col, rows.cols, k0, blocks.length(kb), width, packed);
+    tile.b = packed;
+    tile.b_row = width;
+    tile.b_exact = false;
+  }
+  gemm_run_tiles(g, tile, rows, [&](GemmTile<T>& t, std::int64_t i) {
+    t.a = a.data + i * a.lane_step + k0 * a.k_step;
+    kernels.strided(t);
+  });
 }
 
-/// Runs the tiles of rows [row, row + rows) in the panel of columns [col, col + cols).
-template <class T, class ReadA>
-void run_tiles(const GemmProblem<T>& g, const GemmKernels<T>& kernels, GemmTile<T> tile, std::int64_t row,
-               std::int64_t rows, std::int64_t col, std::int64_t cols, bool edges, ReadA&& read_a) noexcept {
-  tile.c_row = g.c_row;
-  tile.c_col = g.c_col;
-  tile.cols = cols;
-  for (std::int64_t i = row; i < row + rows; i += kernels.mr) {
-    tile.rows = std::min<std::int64_t>(kernels.mr, row + rows - i);
-    if (!edges && (tile.rows < kernels.mr || cols < kernels.nr)) continue;
-    tile.c = g.c + i * g.c_row + col * g.c_col;
-    read_a(tile, i);
-  }
-}
+template <class T>
+inline constexpr std::int64_t panel_elements = gemm_k_block* gemm_widest_panel /
+                                               static_cast<std::int64_t>(sizeof(T));
 
 }  // namespace
 
@@ -67,40 +80,16 @@ void gemm_small(const GemmProblem<T>& g, const GemmOperand<T>& a, const GemmOper
                 bool serial) noexcept {
   const GemmKernels<T>& kernels = gemm_kernels<T>();
   const GemmKBlocks blocks(g.k);
-  const bool edges = !fault::is(Fault::gemm_edge);
   const std::int64_t row_block = gemm_row_block / kernels.mr * kernels.mr;
   const std::int64_t row_blocks = ceil_div(g.m, row_block), panels = ceil_div(g.n, kernels.nr);
   const auto run = [&](std::int64_t begin, std::int64_t end) noexcept {
-    alignas(64) T packed[gemm_k_block * gemm_widest_panel / static_cast<std::int64_t>(sizeof(T))];
+    alignas(64) T packed[panel_elements<T>];
     for (std::int64_t item = begin; item < end; ++item) {
-      const std::int64_t row = item % row_blocks * row_block, rows = std::min(row_block, g.m - row);
-      const std::int64_t col = item / row_blocks * kernels.nr,
-                         cols = std::min<std::int64_t>(kernels.nr, g.n - col);
-      const std::int64_t width = ceil_div(cols, kernels.lanes) * kernels.lanes;
-      // Whole vectors are read, so a ragged panel is copied even where its columns are dense; and a panel
-      // that many rows share is, because its own rows may lie a page apart.
-      const bool in_place = b.lane_step == 1 && cols == width && rows <= 2 * kernels.mr;
-      for (std::int64_t kb = 0; kb < blocks.count; ++kb) {
-        const std::int64_t k0 = blocks.begin(kb);
-        GemmTile<T> tile;
-        tile.k = summed_length(blocks, kb);
-        tile.add = g.accumulate || kb > 0;
-        tile.a_row = a.lane_step;
-        tile.a_col = a.k_step;
-        if (in_place) {
-          tile.b = b.data + col + k0 * b.k_step;
-          tile.b_row = b.k_step;
-        } else {
-          gemm_pack_panel(b, col, cols, k0, blocks.length(kb), width, packed);
-          tile.b = packed;
-          tile.b_row = width;
-        }
-        run_tiles(g, kernels, tile, row, rows, col, cols, edges, [&](GemmTile<T>& t, std::int64_t i) {
-          t.a = a.data + i * a.lane_step + k0 * a.k_step;
-          kernels.strided(t);
-        });
-      }
-      gemm_finish(g, row, rows, col, cols);
+      const std::int64_t row = item % row_blocks * row_block, col = item / row_blocks * kernels.nr;
+      const GemmRows rows{row, std::min(row_block, g.m - row), col,
+                          std::min<std::int64_t>(kernels.nr, g.n - col)};
+      for (std::int64_t kb = 0; kb < blocks.count; ++kb) small_block(g, a, b, blocks, kb, rows, packed);
+      gemm_finish(g, row, rows.count, col, rows.cols);
     }
   };
   if (serial) return run(0, row_blocks * panels);
@@ -108,72 +97,47 @@ void gemm_small(const GemmProblem<T>& g, const GemmOperand<T>& a, const GemmOper
   par::chunks(row_blocks * panels, std::max<std::int64_t>(1, chunk_products / work), run);
 }
 
+bool gemm_is_long(std::int64_t m, std::int64_t n, std::int64_t k) noexcept {
+  return m * n <= most_partials / 32 && k >= 4 * gemm_k_block && m * n * k >= 2 * chunk_products;
+}
+
 template <class T>
-void gemm_packed(const GemmProblem<T>& g, const GemmPacker<T>& a, const GemmPacker<T>& b) {
+void gemm_long(const GemmProblem<T>& g, const GemmOperand<T>& a, const GemmOperand<T>& b) {
   const GemmKernels<T>& kernels = gemm_kernels<T>();
   const GemmKBlocks blocks(g.k);
-  const bool edges = !fault::is(Fault::gemm_edge);
-  const std::int64_t mr = kernels.mr, nr = kernels.nr;
-  const std::int64_t row_block = gemm_row_block / mr * mr;
-  const std::int64_t m_block = std::min(ceil_div(long_row_block, mr) * mr, ceil_div(g.m, mr) * mr);
-  const std::int64_t n_block = std::min(ceil_div(column_block, nr) * nr, ceil_div(g.n, nr) * nr);
-  // With one block of rows each panel of B serves one task, which packs it for itself, on its stack.
-  const bool shared_b = g.m > row_block;
-  mem::Scratch<T> packed_a(static_cast<std::size_t>(m_block * blocks.size));
-  mem::Scratch<T> packed_b(shared_b ? static_cast<std::size_t>(n_block * blocks.size) : 1);
-
-  const auto pack = [&](const GemmPacker<T>& from, std::int64_t first, std::int64_t count, std::int64_t width,
-                        std::int64_t k0, std::int64_t k, T* out) {
-    par::chunks(ceil_div(count, width), std::max<std::int64_t>(1, chunk_packed / (width * k)),
-                [&](std::int64_t begin, std::int64_t end) noexcept {
-                  for (std::int64_t p = begin; p < end; ++p)
-                    from.panel(from.context, first + p * width, std::min(width, count - p * width), k0, k,
-                               width, out + p * width * k);
-                });
-  };
-  const auto multiply = [&](std::int64_t i0, std::int64_t mb, std::int64_t j0, std::int64_t nb,
-                            std::int64_t kb) {
-    const std::int64_t row_blocks = ceil_div(mb, row_block), panels = ceil_div(nb, nr);
-    const std::int64_t k0 = blocks.begin(kb), k = blocks.length(kb);
-    const std::int64_t work = std::min(row_block, mb) * nr * k;
-    par::chunks(row_blocks * panels, std::max<std::int64_t>(1, chunk_products / work),
-                [&](std::int64_t begin, std::int64_t end) noexcept {
-                  alignas(64) T own[gemm_k_block * gemm_widest_panel / static_cast<std::int64_t>(sizeof(T))];
-                  for (std::int64_t item = begin; item < end; ++item) {
-                    const std::int64_t row = item % row_blocks * row_block,
-                                       rows = std::min(row_block, mb - row);
-                    const std::int64_t panel = item / row_blocks, col = j0 + panel * nr,
-                                       cols = std::min(nr, j0 + nb - col);
-                    GemmTile<T> tile;
-                    tile.k = summed_length(blocks, kb);
-                    tile.add = g.accumulate || kb > 0;
-                    tile.a_row = 1;
-                    tile.a_col = mr;
-                    tile.b = shared_b ? packed_b.data() + panel * nr * k : own;
-                    tile.b_row = nr;
-                    if (!shared_b) b.panel(b.context, col, cols, k0, k, nr, own);
-                    run_tiles(g, kernels, tile, i0 + row, rows, col, cols, edges,
-                              [&](GemmTile<T>& t, std::int64_t i) {
-                                t.a = packed_a.data() + (i - i0) * k;
-                                kernels.packed(t);
-                              });
-                    if (kb + 1 == blocks.count) gemm_finish(g, i0 + row, rows, col, cols);
-                  }
-                });
-  };
-
-  for (std::int64_t j0 = 0; j0 < g.n; j0 += n_block) {
-    const std::int64_t nb = std::min(n_block, g.n - j0);
-    for (std::int64_t kb = 0; kb < blocks.count; ++kb) {
-      const std::int64_t k0 = blocks.begin(kb), k = blocks.length(kb);
-      if (shared_b) pack(b, j0, nb, nr, k0, k, packed_b.data());
-      for (std::int64_t i0 = 0; i0 < g.m; i0 += m_block) {
-        const std::int64_t mb = std::min(m_block, g.m - i0);
-        pack(a, i0, mb, mr, k0, k, packed_a.data());
-        multiply(i0, mb, j0, nb, kb);
+  const std::int64_t size = g.m * g.n, at_once = std::min(blocks.count, most_partials / size);
+  const std::int64_t row_block = gemm_row_block / kernels.mr * kernels.mr;
+  const mem::Scratch<T> partial(static_cast<std::size_t>(at_once * size));
+  for (std::int64_t first = 0; first < blocks.count; first += at_once) {
+    const std::int64_t count = std::min(at_once, blocks.count - first);
+    const auto multiply = [&](std::int64_t begin, std::int64_t end) noexcept {
+      alignas(64) T packed[panel_elements<T>];
+      for (std::int64_t kb = begin; kb < end; ++kb) {
+        GemmProblem<T> part{g.m, g.n, g.k, partial.data() + kb * size, g.n, 1};
+        part.aside = true;
+        for (std::int64_t col = 0; col < g.n; col += kernels.nr)
+          for (std::int64_t row = 0; row < g.m; row += row_block)
+            small_block(
+                part, a, b, blocks, first + kb,
+                {row, std::min(row_block, g.m - row), col, std::min<std::int64_t>(kernels.nr, g.n - col)},
+                packed);
       }
-    }
+    };
+    par::chunks(count, std::max<std::int64_t>(1, chunk_products / (size * blocks.size)), multiply);
+    const auto add = [&](std::int64_t begin, std::int64_t end) noexcept {
+      for (std::int64_t i = begin; i < end; ++i)
+        for (std::int64_t kb = 0; kb < count; ++kb) {
+          const T* from = partial.data() + kb * size + i * g.n;
+          T* to = g.c + i * g.c_row;
+          if (!g.accumulate && first + kb == 0)
+            for (std::int64_t j = 0; j < g.n; ++j) to[j * g.c_col] = from[j];
+          else
+            for (std::int64_t j = 0; j < g.n; ++j) to[j * g.c_col] += from[j];
+        }
+    };
+    par::chunks(g.m, std::max<std::int64_t>(1, chunk_sums / (g.n * count)), add);
   }
+  gemm_finish(g, 0, g.m, 0, g.n);
 }
 
 template void gemm_finish<float>(const GemmProblem<float>&, std::int64_t, std::int64_t, std::int64_t,
@@ -184,9 +148,9 @@ template void gemm_small<float>(const GemmProblem<float>&, const GemmOperand<flo
                                 const GemmOperand<float>&, bool) noexcept;
 template void gemm_small<double>(const GemmProblem<double>&, const GemmOperand<double>&,
                                  const GemmOperand<double>&, bool) noexcept;
-template void gemm_packed<float>(const GemmProblem<float>&, const GemmPacker<float>&,
-                                 const GemmPacker<float>&);
-template void gemm_packed<double>(const GemmProblem<double>&, const GemmPacker<double>&,
-                                  const GemmPacker<double>&);
+template void gemm_long<float>(const GemmProblem<float>&, const GemmOperand<float>&,
+                               const GemmOperand<float>&);
+template void gemm_long<double>(const GemmProblem<double>&, const GemmOperand<double>&,
+                                const GemmOperand<double>&);
 
 }  // namespace thalweg::kernels

@@ -45,6 +45,7 @@ struct GemmProblem {
   bool bias_by_row = false;  ///< bias has m entries instead of n
   Activation act = Activation::none;
   bool accumulate = false;
+  bool aside = false;  ///< C takes one block of k alone, whatever came before it: of the direct path only
 };
 
 /// A packer that reads a strided operand (which must outlive it).
@@ -66,6 +67,14 @@ void gemm_packed(const GemmProblem<T>& problem, const GemmPacker<T>& a, const Ge
 template <class T>
 void gemm_small(const GemmProblem<T>& problem, const GemmOperand<T>& a, const GemmOperand<T>& b,
                 bool serial) noexcept;
+
+/// Few elements and a long k: threads share out the blocks of k, whose sums are laid aside and then added to
+/// C in rising order, so with the bits of every other path. Throws std::bad_alloc only, before C is written.
+template <class T>
+void gemm_long(const GemmProblem<T>& problem, const GemmOperand<T>& a, const GemmOperand<T>& b);
+
+/// Whether gemm_long is worth it.
+bool gemm_is_long(std::int64_t m, std::int64_t n, std::int64_t k) noexcept;
 
 /// Bias and activation over all of C, as the drivers apply them: for k = 0.
 template <class T>

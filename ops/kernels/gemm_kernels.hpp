@@ -20,7 +20,8 @@ struct GemmTile {
   T* c = nullptr;
   std::int64_t c_row = 0, c_col = 0;
   std::int64_t rows = 0, cols = 0;
-  bool add = false;  ///< C += A B instead of C = A B
+  bool add = false;      ///< C += A B instead of C = A B
+  bool b_exact = false;  ///< only `cols` columns of B are there to be read; needs `reads_part`, and `strided`
 };
 
 template <class T>
@@ -32,6 +33,10 @@ struct GemmKernels {
   void (*strided)(const GemmTile<T>& tile) = nullptr;  ///< A of any strides
   /// c[j] = act(c[j] + bias[j]) over n dense elements; no bias when null.
   void (*finish)(T* c, const T* bias, std::int64_t n, Activation act) = nullptr;
+  bool reads_part = false;  ///< whether `strided` may be given exact columns of B
+  /// out[p * width + l] = from[p * k_step + l] for l < count, else 0; p < k; width a multiple of `lanes`.
+  void (*pack)(const T* from, std::int64_t k_step, std::int64_t k, std::int64_t count, std::int64_t width,
+               T* out) = nullptr;
 };
 
 /// The table of the instruction set in use.

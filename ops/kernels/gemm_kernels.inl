@@ -26,6 +26,9 @@ constexpr int tile_rows = 6, tile_vectors = 2;
 constexpr int tile_rows = 4, tile_vectors = 2;
 #endif
 
+// Whether there are loads and stores of a part of a vector that touch nothing else.
+constexpr bool reads_part = HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3;
+
 template <class T>
 using Tag = hn::ScalableTag<T>;
 template <class T>
@@ -47,17 +50,30 @@ HWY_INLINE void clear(Seq<I...>, Lanes<T>* acc) {
   ((acc[I] = hn::Zero(Tag<T>())), ...);
 }
 
-template <bool packed, class T, int... R, int... V>
-HWY_INLINE void accumulate(Seq<R...>, Seq<V...> vectors, const GemmTile<T>& t, Lanes<T>* acc) {
+/// Vector V of a row of B, of which the first n > 0 columns of the last one may be all that is there.
+template <bool whole, int V, int vectors, class T>
+HWY_INLINE Lanes<T> load_b(const T* b, [[maybe_unused]] std::int64_t n) {
   constexpr Tag<T> d;
   constexpr auto lanes = static_cast<std::int64_t>(hn::MaxLanes(Tag<T>()));
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+  if constexpr (!whole && V + 1 == vectors)
+    return hn::MaskedLoad(hn::FirstN(d, static_cast<std::size_t>(n)), d, b + V * lanes);
+#endif
+  return hn::LoadU(d, b + V * lanes);
+}
+
+template <bool packed, bool whole, class T, int... R, int... V>
+HWY_INLINE void accumulate(Seq<R...>, Seq<V...> vectors, const GemmTile<T>& t, Lanes<T>* acc) {
+  constexpr Tag<T> d;
+  constexpr int count = static_cast<int>(sizeof...(V));
+  const std::int64_t last = t.cols - (count - 1) * static_cast<std::int64_t>(hn::MaxLanes(Tag<T>()));
   // A tile with fewer rows than the variant repeats its last row; what comes of it is not stored.
   const T* const a[] = {t.a + (packed ? R : std::min<std::int64_t>(R, t.rows - 1) * t.a_row)...};
   const std::int64_t a_col = packed ? tile_rows : t.a_col, b_row = t.b_row;
   const T* b = t.b;
   std::int64_t at = 0;
   for (std::int64_t p = t.k; p > 0; --p) {
-    const Lanes<T> bv[] = {hn::LoadU(d, b + V * lanes)...};
+    const Lanes<T> bv[] = {load_b<whole, V, count, T>(b, last)...};
     (row_step<R>(vectors, hn::Set(d, a[R][at]), bv, acc), ...);
     at += a_col;
     b += b_row;
@@ -74,6 +90,19 @@ HWY_INLINE void store_row(Seq<V...>, const Lanes<T>* acc, T* c, bool add) {
     (hn::StoreU(acc[V], d, c + V * lanes), ...);
 }
 
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+/// The first `cols` columns of a row: the last vector is written in part.
+template <class T, int vectors>
+HWY_INLINE void store_part_row(const Lanes<T>* acc, T* c, std::int64_t cols, bool add) {
+  constexpr Tag<T> d;
+  constexpr std::int64_t whole = (vectors - 1) * static_cast<std::int64_t>(hn::MaxLanes(Tag<T>()));
+  store_row<T>(std::make_integer_sequence<int, vectors - 1>(), acc, c, add);
+  const auto mask = hn::FirstN(d, static_cast<std::size_t>(cols - whole));
+  const auto sum = acc[vectors - 1];
+  hn::BlendedStore(add ? hn::Add(hn::MaskedLoad(mask, d, c + whole), sum) : sum, mask, d, c + whole);
+}
+#endif
+
 template <class T, int vectors, int... R>
 HWY_INLINE void store(Seq<R...>, const GemmTile<T>& t, const Lanes<T>* acc) {
   constexpr auto width = vectors * static_cast<std::int64_t>(hn::MaxLanes(Tag<T>()));
@@ -82,6 +111,13 @@ HWY_INLINE void store(Seq<R...>, const GemmTile<T>& t, const Lanes<T>* acc) {
     ((R < t.rows ? store_row<T>(all, acc + R * vectors, t.c + R * t.c_row, t.add) : void()), ...);
     return;
   }
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+  if (t.c_col == 1) {
+    ((R < t.rows ? store_part_row<T, vectors>(acc + R * vectors, t.c + R * t.c_row, t.cols, t.add) : void()),
+     ...);
+    return;
+  }
+#endif
   HWY_ALIGN T tile[sizeof...(R) * static_cast<std::size_t>(width)];
   (store_row<T>(all, acc + R * vectors, tile + R * width, false), ...);
   for (std::int64_t i = 0; i < t.rows; ++i)
@@ -91,36 +127,74 @@ HWY_INLINE void store(Seq<R...>, const GemmTile<T>& t, const Lanes<T>* acc) {
     }
 }
 
-template <bool packed, class T, int rows, int vectors>
+template <bool packed, bool whole, class T, int rows, int vectors>
 void tile_variant(const GemmTile<T>& t) {
   constexpr std::make_integer_sequence<int, rows> r{};
   Lanes<T> acc[rows * vectors];
   clear<T>(std::make_integer_sequence<int, rows * vectors>(), acc);
-  accumulate<packed, T>(r, std::make_integer_sequence<int, vectors>(), t, acc);
+  accumulate<packed, whole, T>(r, std::make_integer_sequence<int, vectors>(), t, acc);
   store<T, vectors>(r, t, acc);
 }
 
-template <bool packed, class T, int vectors>
+template <bool packed, bool whole, class T, int vectors>
 HWY_INLINE void choose_rows(const GemmTile<T>& t) {
   if (t.rows > 4 && tile_rows > 4)
-    tile_variant<packed, T, tile_rows, vectors>(t);
+    tile_variant<packed, whole, T, tile_rows, vectors>(t);
   else if (t.rows > 2)
-    tile_variant<packed, T, 4, vectors>(t);
+    tile_variant<packed, whole, T, 4, vectors>(t);
   else if (t.rows == 2)
-    tile_variant<packed, T, 2, vectors>(t);
+    tile_variant<packed, whole, T, 2, vectors>(t);
   else
-    tile_variant<packed, T, 1, vectors>(t);
+    tile_variant<packed, whole, T, 1, vectors>(t);
 }
 
-template <bool packed, class T>
-void tile(const GemmTile<T>& t) {
+template <bool packed, bool whole, class T>
+HWY_INLINE void choose_vectors(const GemmTile<T>& t) {
   constexpr auto lanes = static_cast<std::int64_t>(hn::MaxLanes(Tag<T>()));
   if (t.cols <= lanes)
-    choose_rows<packed, T, 1>(t);
+    choose_rows<packed, whole, T, 1>(t);
   else if (t.cols <= 2 * lanes)
-    choose_rows<packed, T, 2>(t);
+    choose_rows<packed, whole, T, 2>(t);
   else
-    choose_rows<packed, T, tile_vectors>(t);
+    choose_rows<packed, whole, T, tile_vectors>(t);
+}
+
+template <class T>
+void packed_tile(const GemmTile<T>& t) {
+  choose_vectors<true, true, T>(t);
+}
+
+template <class T>
+void strided_tile(const GemmTile<T>& t) {
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+  if (t.b_exact) return choose_vectors<false, false, T>(t);
+#endif
+  choose_vectors<false, true, T>(t);
+}
+
+/// Dense lanes: rows of `count` elements to rows of `width`, a multiple of the vector's lanes, zeros behind.
+template <class T>
+void pack(const T* from, std::int64_t k_step, std::int64_t k, std::int64_t count, std::int64_t width,
+          T* out) {
+  constexpr Tag<T> d;
+  constexpr auto lanes = static_cast<std::int64_t>(hn::MaxLanes(Tag<T>()));
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+  const std::int64_t whole = count / lanes * lanes;
+  const auto mask = hn::FirstN(d, static_cast<std::size_t>(count - whole));
+  for (std::int64_t p = 0; p < k; ++p, from += k_step, out += width) {
+    std::int64_t l = 0;
+    for (; l < whole; l += lanes) hn::StoreU(hn::LoadU(d, from + l), d, out + l);
+    if (l < count) hn::StoreU(hn::MaskedLoad(mask, d, from + l), d, out + l), l += lanes;
+    for (; l < width; l += lanes) hn::StoreU(hn::Zero(d), d, out + l);
+  }
+#else
+  for (std::int64_t p = 0; p < k; ++p, from += k_step, out += width) {
+    std::int64_t l = 0;
+    for (; l + lanes <= count; l += lanes) hn::StoreU(hn::LoadU(d, from + l), d, out + l);
+    for (; l < count; ++l) out[l] = from[l];
+    for (; l < width; ++l) out[l] = T{0};
+  }
+#endif
 }
 
 template <Activation act, class T>
@@ -171,7 +245,8 @@ template <class T>
 constexpr GemmKernels<T> make_kernels() {
   constexpr int lanes = static_cast<int>(hn::MaxLanes(Tag<T>()));
   static_assert(tile_vectors * lanes * sizeof(T) <= gemm_widest_panel);
-  return {tile_rows, tile_vectors * lanes, lanes, tile<true, T>, tile<false, T>, finish<T>};
+  return {tile_rows, tile_vectors * lanes, lanes,  packed_tile<T>, strided_tile<T>,
+          finish<T>, reads_part,           pack<T>};
 }
 
 constexpr GemmKernels<float> gemm_f32 = make_kernels<float>();

@@ -1,9 +1,12 @@
 // Packs strided operands into panels: rows copied when lanes are dense, 4 x 4 register transposes when k is.
-// Depends on gemm_pack.hpp only. Baseline instructions: packing is bound by memory, not by lanes.
+// Depends on gemm_pack.hpp and gemm_kernels. Baseline instructions but for ragged rows: packing is bound by
+// memory, not by lanes.
 #include <thalweg/ops/kernels/gemm_pack.hpp>
 
 #include <algorithm>
 #include <cstring>
+
+#include <thalweg/ops/kernels/gemm_kernels.hpp>
 
 namespace thalweg::kernels {
 namespace {
@@ -15,6 +18,8 @@ void pack_four(const float* from, std::int64_t step, std::int64_t k, std::int64_
   std::int64_t p = 0;
   for (; p + 4 <= k; p += 4, out += 4 * width) {
     V a, b, c, d;
+    if (p % 16 == 0)
+      for (int l = 0; l < 4; ++l) __builtin_prefetch(from + (4 + l) * step + p);
     std::memcpy(&a, from + p, 16);
     std::memcpy(&b, from + step + p, 16);
     std::memcpy(&c, from + 2 * step + p, 16);
@@ -53,11 +58,18 @@ void pack_four(const double* from, std::int64_t step, std::int64_t k, std::int64
     for (int l = 0; l < 4; ++l) out[l] = from[l * step + p];
 }
 
+constexpr std::int64_t stretch = 64;
+constexpr std::int64_t ahead = 16;  // rows, each in a page of its own, that are asked for in advance
+
 /// Dense lanes, a full panel of known width: the copy of a row is a few vector moves.
 template <int bytes, class T>
 void pack_rows(const T* from, std::int64_t k_step, std::int64_t k, T* out) noexcept {
-  for (std::int64_t p = 0; p < k; ++p)
-    std::memcpy(out + p * (bytes / static_cast<int>(sizeof(T))), from + p * k_step, bytes);
+  for (std::int64_t p = 0; p < k; ++p) {
+    const T* row = from + p * k_step;
+    for (int b = 0; b < bytes; b += 64)
+      __builtin_prefetch(reinterpret_cast<const char*>(row + ahead * k_step) + b);
+    std::memcpy(out + p * (bytes / static_cast<int>(sizeof(T))), row, bytes);
+  }
 }
 
 template <class T>
@@ -83,6 +95,8 @@ void gemm_pack_panel(const GemmOperand<T>& from, std::int64_t first, std::int64_
                      std::int64_t k, std::int64_t width, T* out) noexcept {
   const T* src = from.data + first * from.lane_step + k0 * from.k_step;
   if (from.lane_step == 1 && count == width && pack_full_rows(src, from.k_step, k, width, out)) return;
+  if (const auto& kernels = gemm_kernels<T>(); from.lane_step == 1 && width % kernels.lanes == 0)
+    return kernels.pack(src, from.k_step, k, count, width, out);
   if (from.lane_step == 1) {
     for (std::int64_t p = 0; p < k; ++p) {
       std::copy_n(src + p * from.k_step, count, out + p * width);
@@ -90,13 +104,19 @@ void gemm_pack_panel(const GemmOperand<T>& from, std::int64_t first, std::int64_
     }
     return;
   }
-  std::int64_t l = 0;
-  if (from.k_step == 1)
-    for (; l + 4 <= count; l += 4) pack_four(src + l * from.lane_step, from.lane_step, k, width, out + l);
-  for (; l < count; ++l)
-    for (std::int64_t p = 0; p < k; ++p) out[p * width + l] = src[l * from.lane_step + p * from.k_step];
-  for (; l < width; ++l)
-    for (std::int64_t p = 0; p < k; ++p) out[p * width + l] = T{0};
+  // A stretch of k at a time, so that what is written stays in the first-level cache till its lines are full.
+  for (std::int64_t p0 = 0; p0 < k; p0 += stretch) {
+    const std::int64_t n = std::min(stretch, k - p0);
+    const T* at = src + p0 * from.k_step;
+    T* to = out + p0 * width;
+    std::int64_t l = 0;
+    if (from.k_step == 1)
+      for (; l + 4 <= count; l += 4) pack_four(at + l * from.lane_step, from.lane_step, n, width, to + l);
+    for (; l < count; ++l)
+      for (std::int64_t p = 0; p < n; ++p) to[p * width + l] = at[l * from.lane_step + p * from.k_step];
+    for (; l < width; ++l)
+      for (std::int64_t p = 0; p < n; ++p) to[p * width + l] = T{0};
+  }
 }
 
 template void gemm_pack_panel<float>(const GemmOperand<float>&, std::int64_t, std::int64_t, std::int64_t,

@@ -105,10 +105,11 @@ void gemm_vector(const GemmProblem<T>& g, const GemmOperand<T>& w, const T* x, s
   const Product<T> product{g, w, x, x_step, g.k - (fault::is(Fault::gemm_k_tail) ? 1 : 0)};
   const auto size = static_cast<std::int64_t>(sizeof(T));
   const std::int64_t depth = std::min(g.k, gemm_segment), segments = product.segments();
-  // Along dense columns a block wants to be wide, for the sake of whole stretches of memory.
-  const std::int64_t least = product.columns() ? 512 / size : 8;
+  // Along dense columns a block is wide, for the sake of long stretches of memory, but leaves work for
+  // others.
   const std::int64_t block =
-      std::clamp(chunk_bytes / (depth * size) / least * least, least, gemm_vector_columns);
+      product.columns() ? std::clamp(g.n / 4 / 64 * 64, 512 / size, depth > 256 ? gemm_vector_columns : 512)
+                        : std::clamp<std::int64_t>(chunk_bytes / (depth * size) / 8 * 8, 8, 256);
   const std::int64_t blocks = ceil_div(g.n, block);
   if (serial || segments == 1 || blocks >= few_blocks) {
     const std::int64_t grain = std::max<std::int64_t>(1, chunk_bytes / (block * g.k * size));

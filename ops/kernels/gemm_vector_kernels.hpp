@@ -8,8 +8,8 @@
 
 namespace thalweg::kernels {
 
-inline constexpr std::int64_t gemm_segment = 2048;        // most elements of k in one sum
-inline constexpr std::int64_t gemm_vector_columns = 512;  // most columns of one call of `columns`
+inline constexpr std::int64_t gemm_segment = 2048;         // most elements of k in one sum
+inline constexpr std::int64_t gemm_vector_columns = 1024;  // most columns of one call of `columns`
 
 /// Chains of a sum: the elements of 64 bytes, on every instruction set.
 template <class T>

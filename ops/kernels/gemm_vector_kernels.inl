@@ -207,8 +207,9 @@ void rows(const T* w, std::int64_t row_step, std::int64_t count, const T* x, std
     for (; i + n <= count; i += n)
       some_rows<T, n>(w + i * row_step, row_step, x + i * x_step, x_step, k, y + i);
   };
+  // Eight long rows, or eight with an x each, would be too many streams of memory for one core.
   if constexpr (most >= 8)
-    if (x_step == 0) take(std::integral_constant<int, 8>());  // each with an x of its own would be too many streams for a core
+    if (x_step == 0 && k < 256) take(std::integral_constant<int, 8>());
   if constexpr (most >= 4) take(std::integral_constant<int, 4>());
   if constexpr (most >= 2) take(std::integral_constant<int, 2>());
   take(std::integral_constant<int, 1>());
