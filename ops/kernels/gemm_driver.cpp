@@ -19,9 +19,10 @@ std::int64_t ceil_div(std::int64_t a, std::int64_t b) noexcept { return (a + b -
 /// One block of k for a block of rows in the panel of columns [col, col + cols).
 template <class T>
 void small_block(const GemmProblem<T>& g, const GemmOperand<T>& a, const GemmOperand<T>& b,
-                 const GemmKBlocks& blocks, std::int64_t kb, GemmRows rows, T* packed) noexcept {
+                 const GemmKBlocks& blocks, std::int64_t kb, const GemmRows& rows, T* packed) noexcept {
   const GemmKernels<T>& kernels = gemm_kernels<T>();
-  const std::int64_t width = ceil_div(rows.cols, kernels.lanes) * kernels.lanes, k0 = blocks.begin(kb);
+  const std::int64_t width = (rows.cols + kernels.lanes - 1) & -std::int64_t{kernels.lanes};
+  const std::int64_t k0 = blocks.begin(kb);
   GemmTile<T> tile;
   tile.k = gemm_summed_length(blocks, kb);
   tile.add = !g.aside && (g.accumulate || kb > 0);
@@ -80,21 +81,26 @@ void gemm_small(const GemmProblem<T>& g, const GemmOperand<T>& a, const GemmOper
                 bool serial) noexcept {
   const GemmKernels<T>& kernels = gemm_kernels<T>();
   const GemmKBlocks blocks(g.k);
-  const std::int64_t row_block = gemm_row_block / kernels.mr * kernels.mr;
-  const std::int64_t row_blocks = ceil_div(g.m, row_block), panels = ceil_div(g.n, kernels.nr);
-  const auto run = [&](std::int64_t begin, std::int64_t end) noexcept {
-    alignas(64) T packed[panel_elements<T>];
-    for (std::int64_t item = begin; item < end; ++item) {
-      const std::int64_t row = item % row_blocks * row_block, col = item / row_blocks * kernels.nr;
-      const GemmRows rows{row, std::min(row_block, g.m - row), col,
-                          std::min<std::int64_t>(kernels.nr, g.n - col)};
-      for (std::int64_t kb = 0; kb < blocks.count; ++kb) small_block(g, a, b, blocks, kb, rows, packed);
-      gemm_finish(g, row, rows.count, col, rows.cols);
-    }
+  const std::int64_t row_block = kernels.row_block, nr = kernels.nr;
+  const auto run_item = [&](std::int64_t row, std::int64_t col, T* packed) noexcept {
+    const GemmRows rows{row, std::min(row_block, g.m - row), col, std::min(nr, g.n - col)};
+    for (std::int64_t kb = 0; kb < blocks.count; ++kb) small_block(g, a, b, blocks, kb, rows, packed);
+    gemm_finish(g, row, rows.count, col, rows.cols);
   };
-  if (serial) return run(0, row_blocks * panels);
-  const std::int64_t work = std::min(row_block, g.m) * std::min<std::int64_t>(kernels.nr, g.n) * g.k;
-  par::chunks(row_blocks * panels, std::max<std::int64_t>(1, chunk_products / work), run);
+  if (serial) {  // without a division: a batch may hold a million of them
+    alignas(64) T packed[panel_elements<T>];
+    for (std::int64_t col = 0; col < g.n; col += nr)
+      for (std::int64_t row = 0; row < g.m; row += row_block) run_item(row, col, packed);
+    return;
+  }
+  const std::int64_t row_blocks = ceil_div(g.m, row_block), panels = ceil_div(g.n, nr);
+  const std::int64_t work = std::min(row_block, g.m) * std::min(nr, g.n) * g.k;
+  par::chunks(row_blocks * panels, std::max<std::int64_t>(1, chunk_products / work),
+              [&](std::int64_t begin, std::int64_t end) noexcept {
+                alignas(64) T packed[panel_elements<T>];
+                for (std::int64_t item = begin; item < end; ++item)
+                  run_item(item % row_blocks * row_block, item / row_blocks * nr, packed);
+              });
 }
 
 bool gemm_is_long(std::int64_t m, std::int64_t n, std::int64_t k) noexcept {
@@ -106,7 +112,7 @@ void gemm_long(const GemmProblem<T>& g, const GemmOperand<T>& a, const GemmOpera
   const GemmKernels<T>& kernels = gemm_kernels<T>();
   const GemmKBlocks blocks(g.k);
   const std::int64_t size = g.m * g.n, at_once = std::min(blocks.count, most_partials / size);
-  const std::int64_t row_block = gemm_row_block / kernels.mr * kernels.mr;
+  const std::int64_t row_block = kernels.row_block;
   const mem::Scratch<T> partial(static_cast<std::size_t>(at_once * size));
   for (std::int64_t first = 0; first < blocks.count; first += at_once) {
     const std::int64_t count = std::min(at_once, blocks.count - first);

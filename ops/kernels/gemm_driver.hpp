@@ -12,15 +12,14 @@
 
 namespace thalweg::kernels {
 
-inline constexpr std::int64_t gemm_k_block = 384;    // longest stretch of k between two visits to C
-inline constexpr std::int64_t gemm_row_block = 128;  // about so many rows of A stay in the second-level cache
+inline constexpr std::int64_t gemm_k_block = 384;  // longest stretch of k between two visits to C
 
 /// Block number b of k: [begin, begin + size). All blocks but the last are of one size, at most gemm_k_block.
 struct GemmKBlocks {
   std::int64_t count, size, k;
   explicit GemmKBlocks(std::int64_t k_) noexcept
       : count((k_ + gemm_k_block - 1) / gemm_k_block),
-        size(count > 0 ? (k_ + count - 1) / count : 0),
+        size(count > 1 ? (k_ + count - 1) / count : k_),
         k(k_) {}
   std::int64_t begin(std::int64_t b) const noexcept { return b * size; }
   std::int64_t length(std::int64_t b) const noexcept { return std::min(size, k - b * size); }

@@ -24,6 +24,8 @@ struct GemmTile {
   bool b_exact = false;  ///< only `cols` columns of B are there to be read; needs `reads_part`, and `strided`
 };
 
+inline constexpr std::int64_t gemm_row_block = 128;  // about so many rows of A stay in the second-level cache
+
 template <class T>
 struct GemmKernels {
   int mr = 0;  ///< rows of a tile
@@ -37,6 +39,7 @@ struct GemmKernels {
   /// out[p * width + l] = from[p * k_step + l] for l < count, else 0; p < k; width a multiple of `lanes`.
   void (*pack)(const T* from, std::int64_t k_step, std::int64_t k, std::int64_t count, std::int64_t width,
                T* out) = nullptr;
+  int row_block = 0;  ///< gemm_row_block in whole tiles
 };
 
 /// The table of the instruction set in use.

@@ -245,8 +245,15 @@ template <class T>
 constexpr GemmKernels<T> make_kernels() {
   constexpr int lanes = static_cast<int>(hn::MaxLanes(Tag<T>()));
   static_assert(tile_vectors * lanes * sizeof(T) <= gemm_widest_panel);
-  return {tile_rows, tile_vectors * lanes, lanes,  packed_tile<T>, strided_tile<T>,
-          finish<T>, reads_part,           pack<T>};
+  return {tile_rows,
+          tile_vectors * lanes,
+          lanes,
+          packed_tile<T>,
+          strided_tile<T>,
+          finish<T>,
+          reads_part,
+          pack<T>,
+          static_cast<int>(gemm_row_block) / tile_rows * tile_rows};
 }
 
 constexpr GemmKernels<float> gemm_f32 = make_kernels<float>();

@@ -30,8 +30,8 @@ struct Packed {
   const GemmKernels<T>& kernels = gemm_kernels<T>();
   const GemmKBlocks blocks{g.k};
   std::int64_t mr = kernels.mr, nr = kernels.nr;
-  std::int64_t row_block = gemm_row_block / mr * mr;  // rows of one item of work
-  std::int64_t m_block, n_block, k_blocks;            // the largest Block
+  std::int64_t row_block = kernels.row_block;  // rows of one item of work
+  std::int64_t m_block, n_block, k_blocks;     // the largest Block
   bool shared_b;  ///< B is packed once for all; else each item packs its panel for itself, on its stack
   T *packed_a = nullptr, *packed_b = nullptr;
 

@@ -20,7 +20,7 @@ inline std::int64_t gemm_summed_length(const GemmKBlocks& blocks, std::int64_t b
 /// Runs the tiles of `rows`; multiply(tile, i) is given the tile of rows i, i + 1, ... with all but A filled
 /// in.
 template <class T, class Multiply>
-void gemm_run_tiles(const GemmProblem<T>& g, GemmTile<T> tile, const GemmRows& rows,
+void gemm_run_tiles(const GemmProblem<T>& g, GemmTile<T>& tile, const GemmRows& rows,
                     Multiply&& multiply) noexcept {
   const GemmKernels<T>& kernels = gemm_kernels<T>();
   const bool edges = !fault::is(Fault::gemm_edge);
