@@ -27,7 +27,9 @@ void check_options(const LinearOptions& o, Loc loc) {
                              .loc = loc});
 }
 
-const char* activation_name(Activation a) {
+}  // namespace
+
+const char* activation_suffix(Activation a) noexcept {
   switch (a) {
     case Activation::none:
       return "";
@@ -40,8 +42,6 @@ const char* activation_name(Activation a) {
   }
   return "";
 }
-
-}  // namespace
 
 Linear::Linear(const LinearOptions& o, Loc loc) : activation(o.activation) {
   check_options(o, loc);
@@ -66,7 +66,7 @@ Tensor Linear::operator()(Arg x) const {
 
 std::string Linear::describe() const {
   return fmt::format("Linear({} -> {}{}{})", weight.shape()[1], weight.shape()[0],
-                     activation_name(activation), bias.defined() ? "" : ", no bias");
+                     activation_suffix(activation), bias.defined() ? "" : ", no bias");
 }
 
 }  // namespace thalweg::nn

@@ -11,6 +11,9 @@
 
 namespace thalweg::nn {
 
+/// ", relu" and the like, for descriptions; nothing for none.
+const char* activation_suffix(Activation a) noexcept;
+
 struct LinearOptions {
   std::int64_t in = 0;
   std::int64_t out = 0;

@@ -74,6 +74,9 @@ class Tabulator final : public Visitor {
     summary.bytes += t.numel() * static_cast<std::int64_t>(itemsize(t.dtype()));
     if (t.requires_grad()) summary.trainable += t.numel();
   }
+  void on_buffer(const std::string&, Tensor& t) override {
+    if (seen_.insert(t.get()).second) summary.buffers += t.numel();
+  }
 
   const OutputShapes& outputs_;
   std::vector<std::size_t> open_;
@@ -120,8 +123,9 @@ std::string to_string(const Summary& s) {
   std::string text = line("name", "layer", "output", "parameters");
   for (const SummaryRow& r : s.rows)
     text += line(r.name, r.layer, r.called ? to_string(r.output) : "-", thousands(r.own));
-  return text + fmt::format("{} parameters, {} trainable, {:.2f} MiB\n", thousands(s.parameters),
-                            thousands(s.trainable), static_cast<double>(s.bytes) / (1 << 20));
+  text += fmt::format("{} parameters, {} trainable, {:.2f} MiB", thousands(s.parameters), thousands(s.trainable),
+                      static_cast<double>(s.bytes) / (1 << 20));
+  return text + (s.buffers > 0 ? fmt::format("; {} in buffers\n", thousands(s.buffers)) : "\n");
 }
 
 std::ostream& operator<<(std::ostream& out, const Summary& s) { return out << to_string(s); }

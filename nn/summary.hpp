@@ -24,6 +24,7 @@ struct Summary {
   std::vector<SummaryRow> rows;  ///< layers that hold others only if they have parameters of their own
   std::int64_t parameters = 0;   ///< each tensor counted once
   std::int64_t trainable = 0;
+  std::int64_t buffers = 0;  ///< numbers that are state but not parameters: running statistics
   std::int64_t bytes = 0;
 };
 
