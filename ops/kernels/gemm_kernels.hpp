@@ -36,10 +36,7 @@ struct GemmKernels {
   /// c[j] = act(c[j] + bias[j]) over n dense elements; no bias when null.
   void (*finish)(T* c, const T* bias, std::int64_t n, Activation act) = nullptr;
   bool reads_part = false;  ///< whether `strided` may be given exact columns of B
-  /// out[p * width + l] = from[p * k_step + l] for l < count, else 0; p < k; width a multiple of `lanes`.
-  void (*pack)(const T* from, std::int64_t k_step, std::int64_t k, std::int64_t count, std::int64_t width,
-               T* out) = nullptr;
-  int row_block = 0;  ///< gemm_row_block in whole tiles
+  int row_block = 0;        ///< gemm_row_block in whole tiles
 };
 
 /// The table of the instruction set in use.

@@ -172,31 +172,6 @@ void strided_tile(const GemmTile<T>& t) {
   choose_vectors<false, true, T>(t);
 }
 
-/// Dense lanes: rows of `count` elements to rows of `width`, a multiple of the vector's lanes, zeros behind.
-template <class T>
-void pack(const T* from, std::int64_t k_step, std::int64_t k, std::int64_t count, std::int64_t width,
-          T* out) {
-  constexpr Tag<T> d;
-  constexpr auto lanes = static_cast<std::int64_t>(hn::MaxLanes(Tag<T>()));
-#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
-  const std::int64_t whole = count / lanes * lanes;
-  const auto mask = hn::FirstN(d, static_cast<std::size_t>(count - whole));
-  for (std::int64_t p = 0; p < k; ++p, from += k_step, out += width) {
-    std::int64_t l = 0;
-    for (; l < whole; l += lanes) hn::StoreU(hn::LoadU(d, from + l), d, out + l);
-    if (l < count) hn::StoreU(hn::MaskedLoad(mask, d, from + l), d, out + l), l += lanes;
-    for (; l < width; l += lanes) hn::StoreU(hn::Zero(d), d, out + l);
-  }
-#else
-  for (std::int64_t p = 0; p < k; ++p, from += k_step, out += width) {
-    std::int64_t l = 0;
-    for (; l + lanes <= count; l += lanes) hn::StoreU(hn::LoadU(d, from + l), d, out + l);
-    for (; l < count; ++l) out[l] = from[l];
-    for (; l < width; ++l) out[l] = T{0};
-  }
-#endif
-}
-
 template <Activation act, class T>
 HWY_INLINE Lanes<T> activate(Lanes<T> x) {
   constexpr Tag<T> d;
@@ -245,15 +220,10 @@ template <class T>
 constexpr GemmKernels<T> make_kernels() {
   constexpr int lanes = static_cast<int>(hn::MaxLanes(Tag<T>()));
   static_assert(tile_vectors * lanes * sizeof(T) <= gemm_widest_panel);
-  return {tile_rows,
-          tile_vectors * lanes,
-          lanes,
-          packed_tile<T>,
-          strided_tile<T>,
-          finish<T>,
-          reads_part,
-          pack<T>,
-          static_cast<int>(gemm_row_block) / tile_rows * tile_rows};
+  return {tile_rows,       tile_vectors * lanes,
+          lanes,           packed_tile<T>,
+          strided_tile<T>, finish<T>,
+          reads_part,      static_cast<int>(gemm_row_block) / tile_rows * tile_rows};
 }
 
 constexpr GemmKernels<float> gemm_f32 = make_kernels<float>();

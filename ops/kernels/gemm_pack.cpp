@@ -1,12 +1,12 @@
-// Packs strided operands into panels: rows copied when lanes are dense, 4 x 4 register transposes when k is.
-// Depends on gemm_pack.hpp and gemm_kernels. Baseline instructions but for ragged rows: packing is bound by
-// memory, not by lanes.
+// Packs strided operands into panels: rows copied when lanes are dense, squares transposed in registers when
+// k is. Depends on gemm_pack.hpp and gemm_pack_kernels. What the lanes leave over is done with baseline
+// instructions.
 #include <thalweg/ops/kernels/gemm_pack.hpp>
 
 #include <algorithm>
 #include <cstring>
 
-#include <thalweg/ops/kernels/gemm_kernels.hpp>
+#include <thalweg/ops/kernels/gemm_pack_kernels.hpp>
 
 namespace thalweg::kernels {
 namespace {
@@ -58,7 +58,18 @@ void pack_four(const double* from, std::int64_t step, std::int64_t k, std::int64
     for (int l = 0; l < 4; ++l) out[l] = from[l * step + p];
 }
 
-constexpr std::int64_t stretch = 64;
+constexpr std::int64_t stretch = 128;  // elements of k
+
+/// Lanes [l, end) by k from `from` to out, where their rows are not dense.
+template <class T>
+void turn_lanes(const GemmOperand<T>& from, std::int64_t l, std::int64_t end, std::int64_t k,
+                std::int64_t width, T* out) noexcept {
+  if (from.k_step == 1)
+    for (; l + 4 <= end; l += 4) pack_four(from.data + l * from.lane_step, from.lane_step, k, width, out + l);
+  for (; l < end; ++l)
+    for (std::int64_t p = 0; p < k; ++p) out[p * width + l] = from.data[l * from.lane_step + p * from.k_step];
+}
+
 constexpr std::int64_t ahead = 16;  // rows, each in a page of its own, that are asked for in advance
 
 /// Dense lanes, a full panel of known width: the copy of a row is a few vector moves.
@@ -95,8 +106,8 @@ void gemm_pack_panel(const GemmOperand<T>& from, std::int64_t first, std::int64_
                      std::int64_t k, std::int64_t width, T* out) noexcept {
   const T* src = from.data + first * from.lane_step + k0 * from.k_step;
   if (from.lane_step == 1 && count == width && pack_full_rows(src, from.k_step, k, width, out)) return;
-  if (const auto& kernels = gemm_kernels<T>(); from.lane_step == 1 && width % kernels.lanes == 0)
-    return kernels.pack(src, from.k_step, k, count, width, out);
+  if (const auto& kernels = gemm_pack_kernels<T>(); from.lane_step == 1 && width % kernels.lanes == 0)
+    return kernels.rows(src, from.k_step, k, count, width, out);
   if (from.lane_step == 1) {
     for (std::int64_t p = 0; p < k; ++p) {
       std::copy_n(src + p * from.k_step, count, out + p * width);
@@ -110,12 +121,14 @@ void gemm_pack_panel(const GemmOperand<T>& from, std::int64_t first, std::int64_
     const T* at = src + p0 * from.k_step;
     T* to = out + p0 * width;
     std::int64_t l = 0;
-    if (from.k_step == 1)
-      for (; l + 4 <= count; l += 4) pack_four(at + l * from.lane_step, from.lane_step, n, width, to + l);
-    for (; l < count; ++l)
-      for (std::int64_t p = 0; p < n; ++p) to[p * width + l] = at[l * from.lane_step + p * from.k_step];
-    for (; l < width; ++l)
-      for (std::int64_t p = 0; p < n; ++p) to[p * width + l] = T{0};
+    if (from.k_step == 1) {
+      const auto& kernels = gemm_pack_kernels<T>();
+      const std::int64_t whole = n / kernels.turned * kernels.turned;
+      if (whole > 0) l = kernels.turn(at, from.lane_step, whole, count, width, to);
+      turn_lanes({at + whole, from.lane_step, 1}, 0, l, n - whole, width, to + whole * width);
+    }
+    turn_lanes({at, from.lane_step, from.k_step}, l, count, n, width, to);
+    for (std::int64_t p = 0; p < n; ++p) std::fill(to + p * width + count, to + (p + 1) * width, T{0});
   }
 }
 
