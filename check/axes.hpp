@@ -29,6 +29,7 @@ class Trial {
   const std::vector<Case>& cases;
   Numbers numbers;
   std::int64_t samples = 0;
+  const Path* path = nullptr;  ///< the one that is forced, if any
 
   /// Names the call that is tried next, and counts it.
   void at(const Case& c) {

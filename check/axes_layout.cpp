@@ -323,6 +323,7 @@ void sizes_structured(Trial& t) {
       Forced forced(path);
       for (Axis a : {Axis::forward, Axis::f32_gradient, Axis::jacobian}) {
         Trial inner(t.op, t.options, t.cases, a);
+        inner.path = &path;
         try {
           if (a == Axis::forward)
             try_forward(inner);

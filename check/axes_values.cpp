@@ -134,8 +134,11 @@ double largest(const std::vector<Tensor>& in) {
   return m;
 }
 
-/// Compares one output. `magnitude` holds the sum of the terms' absolute values where the op is linear, else
-/// is undefined.
+/// Of the forced path, where it states one for this dtype; else 0.
+double path_bound(const Trial& t, DType dtype) { return t.path && dtype == DType::f32 ? t.path->bound : 0; }
+
+/// Compares one output. `magnitude` holds the sum of the terms' absolute values where the op is linear or its
+/// path's bound is in terms of them, else is undefined.
 void compare_output(Trial& t, const Tensor& y, const Tensor& want, const Tensor& magnitude, double scale,
                     std::int64_t terms) {
   if (!(y.shape() == want.shape()))
@@ -146,11 +149,14 @@ void compare_output(Trial& t, const Tensor& y, const Tensor& want, const Tensor&
   double top = scale;
   for (double v : exact)
     if (std::isfinite(v)) top = std::fmax(top, std::fabs(v));
+  const double bound = path_bound(t, y.dtype());
+  double largest_sum = 0;
+  for (double v : terms_size) largest_sum = std::fmax(largest_sum, std::fabs(v));
   for (std::size_t k = 0; k < got.size(); ++k) {
     if (got[k] == exact[k] || (std::isnan(got[k]) && std::isnan(exact[k]))) continue;
-    const double size = terms_size.empty() ? top : std::fabs(terms_size[k]);
-    const double allowed =
-        floating ? (8 + 2 * std::sqrt(static_cast<double>(terms))) * epsilon(y.dtype()) * size : 0;
+    const double size = bound > 0 ? largest_sum : terms_size.empty() ? top : std::fabs(terms_size[k]);
+    const double eps_allowed = bound > 0 ? bound : 8 + 2 * std::sqrt(static_cast<double>(terms));
+    const double allowed = floating ? eps_allowed * epsilon(y.dtype()) * size : 0;
     if (!(std::fabs(got[k] - exact[k]) <= allowed))
       t.fail(fmt::format("{} value {:.17g} at {}, reference {:.17g}, allowed difference {:.3g}",
                          name(y.dtype()), got[k], index_of(static_cast<std::int64_t>(k), y.shape()), exact[k],
@@ -161,7 +167,7 @@ void compare_output(Trial& t, const Tensor& y, const Tensor& want, const Tensor&
 void check_structured(Trial& t, const Case& c, const std::vector<Tensor>& in, bool special = false) {
   const std::vector<Tensor> want = t.op.reference(reference_inputs(in, false), c.attrs.get());
   std::vector<Tensor> magnitude(want.size());
-  if ((t.op.linear || t.op.multilinear) && !special)
+  if ((t.op.linear || t.op.multilinear || path_bound(t, DType::f32) > 0) && !special)
     magnitude = t.op.reference(reference_inputs(in, true), c.attrs.get());
   std::int64_t terms = 1;
   for (const Tensor& x : in) terms = std::max(terms, x.defined() ? x.numel() : 0);

@@ -86,6 +86,9 @@ struct Path {
   const char* name;
   void (*force)(bool on);      ///< true: only this path; false: automatic again
   std::int64_t (*count)();     ///< calls so far
+  /// Of the forward error in f32, in units of eps times the largest sum of |terms| of the output, for ways whose
+  /// elements share their errors; 0: the usual bound, element by element.
+  double bound = 0;
 };
 
 /// Calls f(index) for every index of `shape`, row-major: for naive references.

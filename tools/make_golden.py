@@ -219,6 +219,29 @@ def norms():
     case("batch_norm", "plain", lambda t: F.batch_norm(t, None, None, None, None, True), normal(4, 2, 3, seed=47))
 
 
+def convolutions():
+    for variant, x, w, options in CONVOLUTIONS:
+        b = normal(w[0], seed=52)
+        case("conv2d", variant, lambda t, u, v, o=options: F.conv2d(t, u, v, **o), normal(*x, seed=50), normal(*w, seed=51), b)
+        signs = np.where(np.arange(w[0]) % 2 == 0, 1.0, -1.0)  # so that no output is near the kink
+        case("conv2d_relu", variant, lambda t, u, v, o=options: F.relu(F.conv2d(t, u, v, **o)), positive(*x, low=0.5, high=1.5, seed=53),
+             positive(*w, low=0.3, high=1.0, seed=54) * signs.reshape(-1, 1, 1, 1), 0.1 * signs)
+        y = F.conv2d(torch.zeros(x), torch.zeros(w), **options).shape
+        stride, padding, dilation = (options.get(k, d) for k, d in (("stride", (1, 1)), ("padding", (0, 0)), ("dilation", (1, 1))))
+        left = [x[2 + i] - ((y[2 + i] - 1) * stride[i] - 2 * padding[i] + dilation[i] * (w[2 + i] - 1) + 1) for i in (0, 1)]
+        case("conv2d_input_gradient", variant, lambda g, u, s=stride, p=padding, d=dilation, o=left, n=options.get("groups", 1):
+             F.conv_transpose2d(g, u, None, s, p, o, n, d), normal(*y, seed=55), normal(*w, seed=56))
+        if "groups" not in options:
+            case("conv2d_weight_gradient", variant, lambda g, t, k=w, s=stride, p=padding, d=dilation: torch.einsum(
+                "nol,nkl->ok", g.flatten(2), F.unfold(t, k[2:], d, p, s)).reshape(k), normal(*y, seed=57), normal(*x, seed=58))
+
+
+CONVOLUTIONS = [("plain", (2, 2, 4, 5), (3, 2, 3, 2), {}),
+                ("options", (1, 2, 7, 6), (2, 2, 3, 2), dict(stride=(3, 2), padding=(2, 1), dilation=(1, 3))),
+                ("groups", (2, 4, 3, 3), (6, 2, 2, 2), dict(stride=(1, 2), padding=(1, 0), groups=2)),
+                ("depthwise", (1, 3, 4, 5), (3, 1, 3, 3), dict(padding=(1, 1), groups=3))]
+
+
 def line(key, value):
     t = value.detach() if isinstance(value, torch.Tensor) else torch.tensor(value)
     shape = ",".join(str(d) for d in t.shape)
@@ -252,7 +275,7 @@ def record(op, variant, f, inputs):
 
 
 def main():
-    for family in (pointwise, reductions, products, shapes, indices, softmaxes, losses, pools, norms):
+    for family in (pointwise, reductions, products, shapes, indices, softmaxes, losses, pools, norms, convolutions):
         family()
     with open(sys.argv[1], "w", encoding="ascii") as out:
         out.write(f"# tools/make_golden.py, torch {torch.__version__}\n")

@@ -22,4 +22,11 @@ struct Conv2dOptions {
 /// ShapeError, DTypeError, ValueError.
 Tensor conv2d(Arg x, Arg w, const Tensor& b = {}, const Conv2dOptions& options = {});
 
+/// Whether f32 convolutions with 3x3 kernels, stride 1 and enough channels may be computed by Winograd's
+/// minimal filtering, which takes less than half the time; on at start. Their results differ in the last
+/// bits: errors are up to 16 eps times the largest sum of |w| |x| of the output, and a NaN or infinity reaches
+/// its neighbours in a tile of 6 x 6 too. For the whole process, from the next convolution on.
+void set_winograd(bool on);
+bool winograd_enabled();
+
 }  // namespace thalweg

@@ -28,18 +28,20 @@ void conv_forward(const ConvGeometry& geometry, DType dtype, const void* x, cons
 /// dx = the gradient of sum(g y) with respect to x.
 void conv_input_gradient(const ConvGeometry& geometry, DType dtype, const void* g, const void* w, void* dx);
 
-/// dw = the gradient of sum(g y) with respect to w.
+/// dw = the gradient of sum(g y) with respect to w. Throws std::bad_alloc only.
 void conv_weight_gradient(const ConvGeometry& geometry, DType dtype, const void* g, const void* x, void* dw);
 
-/// Which code runs. `automatic` chooses by the geometry; a forced path that cannot take a geometry falls back
-/// to `channels`, which takes all. For tests and the certification's paths axis.
-enum class ConvPath : std::uint8_t { automatic, channels };
+/// Which code runs. `automatic` chooses by geometry, dtype and direction; a forced path that cannot take a
+/// geometry leaves it to `channels`, which takes all. For tests and the certification's paths axis.
+enum class ConvPath : std::uint8_t { automatic, channels, planes, winograd };
+inline constexpr int conv_paths = 4;
 void force_conv_path(ConvPath path) noexcept;
 
-/// Convolutions (of any direction) computed by each path since the program began, by all threads.
-struct ConvCounts {
-  std::int64_t channels = 0;
-};
-ConvCounts conv_counts() noexcept;
+/// Whether `automatic` may choose winograd; true at start.
+void set_conv_winograd(bool on) noexcept;
+bool conv_winograd() noexcept;
+
+/// Convolutions (of any direction) computed by a path since the program began, by all threads.
+std::int64_t conv_count(ConvPath path) noexcept;
 
 }  // namespace thalweg::kernels

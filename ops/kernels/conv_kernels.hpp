@@ -24,7 +24,23 @@ struct ConvTile {
   std::int64_t rows = 0, cols = 0;
   bool add = false;         ///< C += instead of C =
   const T* bias = nullptr;  ///< added to every row after the sum; null: none
-  bool relu = false;        ///< max(x, 0) after that
+  const T* row_bias = nullptr;  ///< one for each row, in place of bias
+  bool relu = false;            ///< max(x, 0) after that
+  bool stream = false;          ///< C is stored around the caches; whole vectors, aligned, not with add
+};
+
+/// out[i * out_step + out_at[s]] += sum over rows and columns of g_i x_s.
+template <class T>
+struct ConvDots {
+  const T* g = nullptr;  ///< element (row, j) of map i at g[i * g_step + row * g_row + j]
+  std::int64_t maps = 0, g_step = 0, g_row = 0;
+  const T* x = nullptr;  ///< element (row, j) of shift s at x[x_at[s] + row * x_row + j]
+  const std::int64_t* x_at = nullptr;
+  std::int64_t shifts = 0, x_row = 0;
+  std::int64_t rows = 0, columns = 0;  ///< columns: whole vectors
+  T* out = nullptr;
+  std::int64_t out_step = 0;
+  const std::int64_t* out_at = nullptr;
 };
 
 template <class T>
@@ -34,6 +50,7 @@ struct ConvKernels {
   int lanes = 0;
   void (*rows)(const ConvTile<T>&) = nullptr;     ///< a_col = 1: rows of A anywhere, each dense
   void (*columns)(const ConvTile<T>&) = nullptr;  ///< a_row = 1: mr elements of A are read at each step
+  void (*dots)(const ConvDots<T>&) = nullptr;
 };
 
 /// The table of the instruction set in use.

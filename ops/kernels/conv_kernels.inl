@@ -63,28 +63,33 @@ HWY_INLINE void accumulate(Seq<R...>, Seq<V...> vectors, const ConvTile<T>& t, L
 }
 
 template <class T>
-HWY_INLINE Lanes<T> finished(const ConvTile<T>& t, Lanes<T> x, std::int64_t column) {
+HWY_INLINE Lanes<T> finished(const ConvTile<T>& t, Lanes<T> x, int row, std::int64_t column) {
   constexpr Tag<T> d;
+  if (t.row_bias != nullptr) x = hn::Add(x, hn::Set(d, t.row_bias[row]));
   if (t.bias != nullptr) x = hn::Add(x, hn::LoadU(d, t.bias + column));
   if (t.relu) x = hn::IfThenElse(hn::Or(hn::Gt(x, hn::Zero(d)), hn::IsNaN(x)), x, hn::Zero(d));
   return x;
 }
 
-template <class T, int... V>
-HWY_INLINE void store_row(Seq<V...>, const ConvTile<T>& t, const Lanes<T>* acc, T* c) {
+template <int row, class T, int... V>
+HWY_INLINE void store_row(Seq<V...>, const ConvTile<T>& t, const Lanes<T>* acc) {
   constexpr Tag<T> d;
   constexpr auto lanes = static_cast<std::int64_t>(hn::MaxLanes(Tag<T>()));
+  T* c = t.c + row * t.c_row;
   if (t.add)
-    (hn::StoreU(finished<T>(t, hn::Add(hn::LoadU(d, c + V * lanes), acc[V]), V * lanes), d, c + V * lanes),
+    (hn::StoreU(finished<T>(t, hn::Add(hn::LoadU(d, c + V * lanes), acc[V]), row, V * lanes), d,
+                c + V * lanes),
      ...);
+  else if (t.stream)
+    (hn::Stream(finished<T>(t, acc[V], row, V * lanes), d, c + V * lanes), ...);
   else
-    (hn::StoreU(finished<T>(t, acc[V], V * lanes), d, c + V * lanes), ...);
+    (hn::StoreU(finished<T>(t, acc[V], row, V * lanes), d, c + V * lanes), ...);
 }
 
 template <class T, int vectors, int... R>
 HWY_INLINE void store(Seq<R...>, const ConvTile<T>& t, const Lanes<T>* acc) {
   constexpr std::make_integer_sequence<int, vectors> all{};
-  ((R < t.rows ? store_row<T>(all, t, acc + R * vectors, t.c + R * t.c_row) : void()), ...);
+  ((R < t.rows ? store_row<R, T>(all, t, acc + R * vectors) : void()), ...);
 }
 
 template <bool dense_rows, class T, int rows, int vectors>
@@ -119,10 +124,61 @@ void tile(const ConvTile<T>& t) {
     choose_rows<dense_rows, T, tile_vectors>(t);
 }
 
+// Dot products of some maps with some shifts: a sum of lanes each, in registers; as many as fit beside one
+// vector of every map.
+#if HWY_TARGET == HWY_AVX3
+constexpr int dot_maps = 4, dot_shifts = 6;
+#else
+constexpr int dot_maps = 2, dot_shifts = 4;
+#endif
+constexpr int dot_shifts_alone = 9;
+
+template <class T, int... I>
+HWY_INLINE void sum_all(Seq<I...>, const Lanes<T>* acc, T* sums) {
+  ((sums[I] = hn::GetLane(hn::SumOfLanes(Tag<T>(), acc[I]))), ...);
+}
+
+template <class T, int... G, int... S>
+HWY_INLINE void dot_block(Seq<G...>, Seq<S...> shifts, const ConvDots<T>& t, std::int64_t map, std::int64_t shift) {
+  constexpr Tag<T> d;
+  constexpr auto lanes = static_cast<std::int64_t>(hn::MaxLanes(Tag<T>()));
+  constexpr int n = static_cast<int>(sizeof...(S));
+  // Past the last map or shift the last one is repeated; what comes of it is not stored.
+  const T* g[] = {t.g + std::min<std::int64_t>(map + G, t.maps - 1) * t.g_step...};
+  const T* x[] = {t.x + t.x_at[std::min<std::int64_t>(shift + S, t.shifts - 1)]...};
+  Lanes<T> acc[sizeof...(G) * sizeof...(S)];
+  clear<T>(std::make_integer_sequence<int, static_cast<int>(sizeof...(G)) * n>(), acc);
+  for (std::int64_t row = 0; row < t.rows; ++row) {
+    const std::int64_t in_g = row * t.g_row, in_x = row * t.x_row;
+    for (std::int64_t j = 0; j < t.columns; j += lanes) {
+      const Lanes<T> xv[] = {hn::LoadU(d, x[S] + in_x + j)...};
+      (row_step<G>(shifts, hn::LoadU(d, g[G] + in_g + j), xv, acc), ...);
+    }
+  }
+  T sums[sizeof...(G) * sizeof...(S)];
+  sum_all<T>(std::make_integer_sequence<int, static_cast<int>(sizeof...(G)) * n>(), acc, sums);
+  for (std::int64_t i = 0; i < static_cast<std::int64_t>(sizeof...(G)) && map + i < t.maps; ++i)
+    for (std::int64_t s = 0; s < n && shift + s < t.shifts; ++s)
+      t.out[(map + i) * t.out_step + t.out_at[shift + s]] += sums[i * n + s];
+}
+
+template <class T>
+void dots(const ConvDots<T>& t) {
+  if (t.maps == 1) {
+    for (std::int64_t s = 0; s < t.shifts; s += dot_shifts_alone)
+      dot_block<T>(Seq<0>(), std::make_integer_sequence<int, dot_shifts_alone>(), t, 0, s);
+    return;
+  }
+  for (std::int64_t map = 0; map < t.maps; map += dot_maps)
+    for (std::int64_t s = 0; s < t.shifts; s += dot_shifts)
+      dot_block<T>(std::make_integer_sequence<int, dot_maps>(), std::make_integer_sequence<int, dot_shifts>(), t,
+                   map, s);
+}
+
 template <class T>
 constexpr ConvKernels<T> make_kernels() {
   constexpr int lanes = static_cast<int>(hn::MaxLanes(Tag<T>()));
-  return {tile_rows, tile_vectors * lanes, lanes, tile<true, T>, tile<false, T>};
+  return {tile_rows, tile_vectors * lanes, lanes, tile<true, T>, tile<false, T>, dots<T>};
 }
 
 constexpr ConvKernels<float> conv_f32 = make_kernels<float>();

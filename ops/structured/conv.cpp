@@ -8,6 +8,7 @@
 #include <thalweg/ops/describe.hpp>
 #include <thalweg/ops/functions.hpp>
 #include <thalweg/ops/kernels/copy.hpp>
+#include <thalweg/ops/library.hpp>
 #include <thalweg/ops/structured/conv_geometry.hpp>
 #include <thalweg/ops/structured/dims.hpp>
 
@@ -41,10 +42,15 @@ void force(bool on) {
   kernels::force_conv_path(on ? P : ConvPath::automatic);
 }
 
-constexpr Path channels_path{"channels", &force<ConvPath::channels>,
-                             [] { return kernels::conv_counts().channels; }};
+template <ConvPath P>
+constexpr Path path_of(const char* name, double bound = 0) {
+  return {name, &force<P>, [] { return kernels::conv_count(P); }, bound};
+}
+constexpr Path channels_path = path_of<ConvPath::channels>("channels");
+constexpr Path planes_path = path_of<ConvPath::planes>("planes");
+constexpr Path winograd_path = path_of<ConvPath::winograd>("winograd", 16);
 
-/// Calls f(n, o, oy, ox, c, iy, ix, ky, kx) for every term of the sum; c counts in the group.
+/// Calls f(index in y, index in w, index in x) for every term of the sum.
 template <class F>
 void for_each_term(const ConvGeometry& g, F f) {
   const Dims outer{g.batch, g.out_channels, g.out[0], g.out[1]};
@@ -80,9 +86,9 @@ ConvAttrs without_size(const ConvAttrs& t) { return with_size(t, {}); }
 }  // namespace
 
 template <Activation Act>
-const Path Conv2dWith<Act>::paths[1] = {channels_path};
-const Path Conv2dInputGradient::paths[1] = {channels_path};
-const Path Conv2dWeightGradient::paths[1] = {channels_path};
+const Path Conv2dWith<Act>::paths[3] = {channels_path, planes_path, winograd_path};
+const Path Conv2dInputGradient::paths[3] = {channels_path, planes_path, winograd_path};
+const Path Conv2dWeightGradient::paths[3] = {channels_path, planes_path, winograd_path};
 
 template <Activation Act>
 void Conv2dWith<Act>::infer(const Ins& in, const Attrs& t, Outs& out) {
@@ -98,8 +104,7 @@ void Conv2dWith<Act>::run(const Ins& in, const View* out, const Attrs& t) {
 
 template <Activation Act>
 void Conv2dWith<Act>::vjp(Vjp& v, const Attrs& t) {
-  // relu's output is 0 exactly where its gradient is.
-  const Tensor dz = plain ? v.g() : where(v.out(), v.g(), 0.0);
+  const Tensor dz = plain ? v.g() : apply<ReluGradient>(v.g(), v.out());
   if (v.needs(0))
     v.set(0, apply<Conv2dInputGradient>(with_size(t, image_size(v.in_meta(0).shape)), dz, v.in(1)));
   if (v.needs(1))
@@ -195,6 +200,9 @@ Tensor conv2d(Arg x, Arg w, const Tensor& b, const Conv2dOptions& options) {
                                .loc = x.loc});
   }
 }
+
+void set_winograd(bool on) { kernels::set_conv_winograd(on); }
+bool winograd_enabled() { return kernels::conv_winograd(); }
 
 void describe_conv(std::vector<OpInfo>& to) { describe_all(ops::ConvOps{}, to); }
 

@@ -9,6 +9,10 @@
 
 namespace thalweg::ops {
 
+inline constexpr const char* conv_note =
+    "taps on padding are no terms of the sum; by Winograd (set_winograd) f32 is off by up to 16 eps of the largest "
+    "sum of |terms|";
+
 /// Dims of one or two entries. `size` is the input's height and width (conv2d_input_gradient) or the kernel's
 /// (conv2d_weight_gradient), which the other operands do not tell.
 struct ConvAttrs {
@@ -25,12 +29,12 @@ struct Conv2dWith {
                            .formula = plain ? "y = x * w + b (cross-correlation)" : "y = relu(x * w + b)",
                            .smooth = plain,
                            .subgradient = plain ? "" : "0 at 0",
-                           .note = "taps on padding are no terms of the sum"};
+                           .note = conv_note};
   using Attrs = ConvAttrs;
   static constexpr int n_in = 3;
   static constexpr NeedMask result = plain ? 0 : need_output();
   static constexpr NeedMask needs[] = {need_input(1) | result, need_input(0) | result, result};
-  static const Path paths[1];
+  static const Path paths[3];
   static void infer(const Ins& in, const Attrs& t, Outs& out);
   static void run(const Ins& in, const View* out, const Attrs& t);
   static void vjp(Vjp& v, const Attrs& t);
@@ -46,12 +50,12 @@ using Conv2dRelu = Conv2dWith<kernels::Activation::relu>;
 struct Conv2dInputGradient {
   static constexpr Row row{.name = "conv2d_input_gradient",
                            .formula = "dx = the gradient of sum(g (x * w)) with respect to x",
-                           .note = "taps on padding are no terms of the sum"};
+                           .note = conv_note};
   using Attrs = ConvAttrs;
   static constexpr int n_in = 2;
   static constexpr bool multilinear = true;
   static constexpr NeedMask needs[] = {need_input(1), need_input(0)};
-  static const Path paths[1];
+  static const Path paths[3];
   static void infer(const Ins& in, const Attrs& t, Outs& out);
   static void run(const Ins& in, const View* out, const Attrs& t);
   static void vjp(Vjp& v, const Attrs& t);
@@ -64,12 +68,12 @@ struct Conv2dInputGradient {
 struct Conv2dWeightGradient {
   static constexpr Row row{.name = "conv2d_weight_gradient",
                            .formula = "dw = the gradient of sum(g (x * w)) with respect to w",
-                           .note = "taps on padding are no terms of the sum"};
+                           .note = conv_note};
   using Attrs = ConvAttrs;
   static constexpr int n_in = 2;
   static constexpr bool multilinear = true;
   static constexpr NeedMask needs[] = {need_input(1), need_input(0)};
-  static const Path paths[1];
+  static const Path paths[3];
   static void infer(const Ins& in, const Attrs& t, Outs& out);
   static void run(const Ins& in, const View* out, const Attrs& t);
   static void vjp(Vjp& v, const Attrs& t);

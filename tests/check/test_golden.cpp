@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <thalweg/ops/registry.hpp>
+#include <thalweg/ops/structured/conv.hpp>
 #include <thalweg/ops/structured/softmax.hpp>
 #include <thalweg/thalweg.hpp>
 
@@ -261,6 +262,32 @@ void add_norms(Calls& to) {
   to["batch_norm plain"] = [](const Tensors& x) { return batch_norm(x[0]).y; };
 }
 
+void add_convolutions(Calls& to) {
+  const std::pair<const char*, ops::ConvAttrs> variants[] = {
+      {"plain", {}},
+      {"options", {.stride = {3, 2}, .padding = {2, 1}, .dilation = {1, 3}}},
+      {"groups", {.stride = {1, 2}, .padding = {1, 0}, .groups = 2}},
+      {"depthwise", {.padding = {1}, .groups = 3}}};
+  const Dims images[] = {{4, 5}, {7, 6}, {3, 3}, {4, 5}}, kernels[] = {{3, 2}, {3, 2}, {2, 2}, {3, 3}};
+  for (int i = 0; i < 4; ++i) {
+    const std::string variant = std::string(" ") + variants[i].first;
+    const ops::ConvAttrs t = variants[i].second;
+    Conv2dOptions options{t.stride, t.padding, t.dilation, t.groups, Activation::none};
+    to["conv2d" + variant] = [options](const Tensors& x) { return conv2d(x[0], x[1], x[2], options); };
+    options.activation = Activation::relu;
+    to["conv2d_relu" + variant] = [options](const Tensors& x) { return conv2d(x[0], x[1], x[2], options); };
+    ops::ConvAttrs sized = t;
+    sized.size = images[i];
+    to["conv2d_input_gradient" + variant] = [sized](const Tensors& x) {
+      return apply<ops::Conv2dInputGradient>(sized, x[0], x[1]);
+    };
+    sized.size = kernels[i];
+    to["conv2d_weight_gradient" + variant] = [sized](const Tensors& x) {
+      return apply<ops::Conv2dWeightGradient>(sized, x[0], x[1]);
+    };
+  }
+}
+
 Calls all_calls() {
   Calls calls;
   add_pointwise(calls);
@@ -269,6 +296,7 @@ Calls all_calls() {
   add_products_and_losses(calls);
   add_pools(calls);
   add_norms(calls);
+  add_convolutions(calls);
   return calls;
 }
 
