@@ -1,7 +1,8 @@
-// Heap: where blocks above 64 KiB live. It reserves address space in large segments, cuts blocks from them by
-// best fit and joins neighbours that are free, so that the memory held follows what is in use, whatever the
-// sizes were. Internal to memory.cpp, which locks. Depends on nothing of the project. Invariant: within a
-// segment the blocks up to `top` follow one another without a gap, and no two free ones touch.
+// Heap: where blocks above 64 KiB live. It reserves address space in large segments, cuts blocks from them and
+// joins neighbours that are free, so that the memory held follows what is in use, whatever the sizes were.
+// Internal to memory.cpp, which locks. Depends on nothing of the project.
+// Invariant: within a segment the blocks up to `top` follow one another without a gap, and no two free ones
+// touch.
 #pragma once
 
 #include <array>
@@ -35,10 +36,11 @@ class Heap {
   static constexpr int lists = 40 * steps;
 
   static int list_of(std::size_t size) noexcept;
+  static bool lower(const Block& a, const Block& b) noexcept;
   Block* after(Block* b) const noexcept;
   void link(Block* b) noexcept;
   void unlink(Block* b) noexcept;
-  Block* best_fit(std::size_t size) noexcept;
+  Block* find(std::size_t size) noexcept;
   Block* grow(std::size_t size) noexcept;
   Segment* reserve(std::size_t size) noexcept;
   void split(Block* b, std::size_t size) noexcept;

@@ -218,7 +218,7 @@ void Run::keep_retained(Node& node, const Tensor* grads) {
     }
 }
 
-void Run::run_node(Node& node, const Tensor* grads) {
+void Run::run_node(Node& node, Tensor* grads) {
   std::uint64_t needs = 0;
   for (int i = 0; i < node.n_in; ++i)
     if (Node* p = node.edges()[i].node; p && leads_somewhere(*p)) needs |= std::uint64_t{1} << (i < 63 ? i : 63);
@@ -244,6 +244,8 @@ void Run::run_node(Node& node, const Tensor* grads) {
     node.release_saved();
     node.spent = true;
   }
+  // Before the results go on: what nobody else holds can be added into, and large blocks are free for the next node.
+  for (int j = 0; j < node.n_out; ++j) grads[j] = Tensor();
   for (int i = 0; i < node.n_in; ++i) {
     const Edge& e = node.edges()[i];
     if (!e.node || ((needs >> (i < 63 ? i : 63)) & 1u) == 0) continue;

@@ -54,7 +54,8 @@ class Run {
   Leaf& leaf(Node& node);
   bool is_wanted_leaf(Node& node) const noexcept;
   void keep_retained(Node& node, const Tensor* grads);
-  void run_node(Node& node, const Tensor* grads);
+  /// Uses up `grads`.
+  void run_node(Node& node, Tensor* grads);
 
   std::uint64_t id_;
   bool retain_;

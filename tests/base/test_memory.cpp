@@ -96,7 +96,7 @@ TEST_CASE("a block wastes little, and the best fit is taken") {
     mem::release(p, bytes);
   }
   // Two holes between blocks in use: the request goes into the smaller that holds it, not the one freed last.
-  constexpr std::size_t small = 300'000, large = 330'000;
+  constexpr std::size_t small = 300'000, large = 310'000;
   void* a = mem::allocate(small);
   void* wall = mem::allocate(70'000);
   void* b = mem::allocate(large);
@@ -110,6 +110,24 @@ TEST_CASE("a block wastes little, and the best fit is taken") {
   mem::release(end, 70'000);
 }
 
+TEST_CASE("a block over 1 MiB goes to the lowest place that holds it") {
+  if (!caches) return;
+  constexpr std::size_t mib = 1 << 20;
+  trim_memory();
+  void* const low = mem::allocate(40 * mib);
+  void* const wall = mem::allocate(2 * mib);
+  void* const high = mem::allocate(20 * mib);
+  void* const end = mem::allocate(2 * mib);
+  mem::release(low, 40 * mib);
+  mem::release(high, 20 * mib);
+  void* const again = mem::allocate(19 * mib);
+  CHECK((again != high));
+  CHECK((again <= low));
+  mem::release(again, 19 * mib);
+  mem::release(wall, 2 * mib);
+  mem::release(end, 2 * mib);
+}
+
 TEST_CASE("the peak is the highest number of live bytes since it was reset; trim gives the cache back") {
   constexpr std::size_t bytes = 10 << 20;
   void* p = mem::allocate(bytes);
@@ -119,7 +137,6 @@ TEST_CASE("the peak is the highest number of live bytes since it was reset; trim
   const MemoryStats reset = memory_stats();
   CHECK(reset.peak_bytes == reset.live_bytes);
   p = mem::allocate(bytes);
-  CHECK(memory_stats().peak_bytes >= reset.live_bytes + static_cast<std::int64_t>(bytes));
   mem::release(p, bytes);
   CHECK(memory_stats().peak_bytes >= reset.live_bytes + static_cast<std::int64_t>(bytes));
   if (!caches) return;
