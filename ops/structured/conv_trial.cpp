@@ -19,8 +19,6 @@ struct Shapes {
 /// What each of the ops is tried on.
 std::vector<Shapes> all_shapes() {
   return {
-      // First, because it grows into many channels, not into large kernels: the cheapest work for many threads.
-      {"1x1 map", {2, 3, 1, 1}, {4, 3, 1, 1}, {2, 4, 1, 1}, {}},
       {"plain", {2, 2, 4, 5}, {3, 2, 3, 2}, {2, 3, 2, 4}, {}},
       {"stride", {2, 2, 6, 5}, {2, 2, 2, 3}, {2, 2, 3, 3}, {.stride = {2, 1}}},
       {"stride larger than the kernel", {1, 2, 6, 7}, {2, 2, 2, 1}, {1, 2, 2, 3}, {.stride = {4, 3}}},
@@ -40,6 +38,8 @@ std::vector<Shapes> all_shapes() {
       {"winograd", {2, 2, 5, 6}, {3, 2, 3, 3}, {2, 3, 5, 6}, {.padding = {1}}},
       {"tile edges", {9, 3, 2, 2}, {17, 3, 2, 2}, {9, 17, 3, 3}, {.padding = {1}}},
       {"empty batch", {0, 2, 4, 4}, {3, 2, 3, 3}, {0, 3, 2, 2}, {}},
+      // Last, where the threads axis begins: it grows into many channels, not into large kernels.
+      {"1x1 map", {2, 3, 1, 1}, {4, 3, 1, 1}, {2, 4, 1, 1}, {}},
   };
 }
 
@@ -57,15 +57,15 @@ void relu_samples(SampleList& s) {
     for_each_index(shape, [&](const Dims& at) { set_value(t, at, at[0] % 2 == 0 ? 1 : -1); });
     return t;
   };
-  for (const Shapes& c : all_shapes())
-    s.add({s.uniform(c.x, 0.5, 1.5), s.uniform(c.w, 0.3, 1) * signs(c.w),
-           s.uniform({c.w[0]}, 0.05, 0.1) * signs({c.w[0]})},
-          c.attrs, c.note);
   s.add({s.uniform({2, 2, 3, 3}, 0.5, 1.5), s.uniform({3, 2, 2, 2}, 0.3, 1) * signs({3, 2, 2, 2}), Tensor()},
         ConvAttrs{}, "no bias");
   const Tensor none = zeros({2, 1, 2, 2}, DType::f64);
   s.add_kink({none, s.normal({3, 1, 2, 2}), zeros({3}, DType::f64)}, ConvAttrs{},
              {none, zeros({3, 1, 2, 2}, DType::f64), zeros({3}, DType::f64)}, "at 0");
+  for (const Shapes& c : all_shapes())
+    s.add({s.uniform(c.x, 0.5, 1.5), s.uniform(c.w, 0.3, 1) * signs(c.w),
+           s.uniform({c.w[0]}, 0.05, 0.1) * signs({c.w[0]})},
+          c.attrs, c.note);
 }
 
 /// What all of them refuse; `rest` are the operands after the two.
@@ -104,8 +104,8 @@ void common_errors(ErrorList& e, const Tensor& a, const Tensor& w, const std::ve
 template <Activation Act>
 void Conv2dWith<Act>::samples(SampleList& s) {
   if constexpr (!plain) return relu_samples(s);
-  for (const Shapes& c : all_shapes()) s.add({s.normal(c.x), s.normal(c.w), s.normal({c.w[0]})}, c.attrs, c.note);
   s.add({s.normal({2, 2, 3, 3}), s.normal({3, 2, 2, 2}), Tensor()}, ConvAttrs{}, "no bias");
+  for (const Shapes& c : all_shapes()) s.add({s.normal(c.x), s.normal(c.w), s.normal({c.w[0]})}, c.attrs, c.note);
 }
 
 template <Activation Act>
@@ -127,9 +127,9 @@ void Conv2dWith<Act>::errors(ErrorList& e) {
 }
 
 void Conv2dInputGradient::samples(SampleList& s) {
-  for (const Shapes& c : all_shapes()) s.add({s.normal(c.y), s.normal(c.w)}, sized(c.attrs, c.x), c.note);
   s.add({s.normal({1, 2, 2, 2}), s.normal({2, 1, 2, 2})}, ConvAttrs{.stride = {3}, .size = {6, 7}},
         "pixels that no tap reads");
+  for (const Shapes& c : all_shapes()) s.add({s.normal(c.y), s.normal(c.w)}, sized(c.attrs, c.x), c.note);
 }
 
 void Conv2dInputGradient::errors(ErrorList& e) {
