@@ -39,8 +39,18 @@ struct OperandViews {
 
 void run_strided(const OpDef& op, const Ins& ins, const View& dst, DType compute, const void* attrs) {
   ConstView src[max_operands];
-  for (int i = 0; i < ins.n; ++i) src[i] = broadcast_view(ins[i], dst.shape);
-  kernels::pointwise(op.kernels().forward[kernel_index(compute)], compute, src, ins.n, dst, attrs);
+  const kernels::PointwiseKernels& table = op.kernels();
+  bool bytes = table.bytes != nullptr;
+  for (int i = 0; i < ins.n; ++i) {
+    src[i] = broadcast_view(ins[i], dst.shape);
+    bytes = bytes && itemsize(src[i].dtype) == 1;
+  }
+  if (bytes) {  // whether a byte is 0 does not depend on its dtype
+    for (int i = 0; i < ins.n; ++i) src[i].dtype = DType::boolean;
+    kernels::pointwise(table.bytes, DType::boolean, src, ins.n, dst, attrs);
+    return;
+  }
+  kernels::pointwise(table.forward[kernel_index(compute)], compute, src, ins.n, dst, attrs);
 }
 
 void check_defined(const OpDef& op, const Tensor* in, int n, Loc loc) {

@@ -55,6 +55,16 @@ void dense_row(To* __restrict d, const From* __restrict s, std::int64_t n) noexc
   for (; i < n; ++i) d[i] = convert<To>(s[i]);
 }
 
+/// From the end of the source to its beginning: s points at the last element.
+template <class To, class From>
+void reversed_row(To* __restrict d, const From* __restrict s, std::int64_t n) noexcept {
+  constexpr std::int64_t step = 64;
+  std::int64_t i = 0;
+  for (; i + step <= n; i += step)
+    for (std::int64_t j = 0; j < step; ++j) d[i + j] = convert<To>(s[-i - j]);
+  for (; i < n; ++i) d[i] = convert<To>(s[-i]);
+}
+
 template <class To>
 void fill_row(To* d, To value, std::int64_t n) noexcept {
   constexpr std::int64_t step = 64;
@@ -75,6 +85,9 @@ void row(void* dst, std::int64_t dst_step, const void* src, std::int64_t src_ste
     else
       dense_row(d, s, n);
     return;
+  }
+  if constexpr (std::is_same_v<To, From>) {
+    if (dst_step == 1 && src_step == -1) return reversed_row(d, s, n);
   }
   for (std::int64_t i = 0; i < n; ++i) d[i * dst_step] = convert<To>(s[i * src_step]);
 }

@@ -4,6 +4,10 @@
 #include <thalweg/ops/kernels/index.hpp>
 
 #include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
 #include <type_traits>
 
 #include <thalweg/ops/kernels/copy.hpp>
@@ -71,23 +75,39 @@ struct Lines {
     for (int o = 0; o < 3; ++o) step[o] = scalar ? 0 : (*all[o])[dim];
   }
 
-  /// f(offset in a, in b, in c) for every line, in parallel.
+  /// Whether neighbouring lines lie closer together than neighbours on a line.
+  bool abreast() const noexcept {
+    return rank > 0 && std::abs(strides[2][rank - 1]) < std::abs(step[2]) && extent[rank - 1] > 1;
+  }
+
+  /// f(offset in a, in b, in c, width): `width` lines side by side, in parallel.
   template <class F>
   void each(F&& f) const noexcept {
-    if (length == 0) return;
-    par::chunks(count, std::max<std::int64_t>(1, grain_elements / length),
+    if (length == 0 || count == 0) return;
+    constexpr std::int64_t most = 64;  // lines: a few cache lines of each row
+    const std::int64_t across = abreast() ? extent[rank - 1] : 1;
+    const std::int64_t pieces = (across + most - 1) / most, width = std::min(across, most);
+    par::chunks(count / across * pieces, std::max<std::int64_t>(1, grain_elements / (length * width)),
                 [&](std::int64_t begin, std::int64_t end) {
-                  for (std::int64_t line = begin; line < end; ++line) {
-                    std::int64_t rest = line, at[3] = {0, 0, 0};
-                    for (int i = rank - 1; i >= 0; --i) {
+                  for (std::int64_t item = begin; item < end; ++item) {
+                    const std::int64_t first = item % pieces * most;
+                    std::int64_t rest = item / pieces, at[3] = {0, 0, 0};
+                    int i = rank - 1;
+                    if (across > 1) {
+                      for (int o = 0; o < 3; ++o) at[o] = first * strides[o][i];
+                      --i;
+                    }
+                    for (; i >= 0; --i) {
                       const std::int64_t index = rest % extent[i];
                       rest /= extent[i];
                       for (int o = 0; o < 3; ++o) at[o] += index * strides[o][i];
                     }
-                    f(at[0], at[1], at[2]);
+                    f(at[0], at[1], at[2], std::min(most, across - first));
                   }
                 });
   }
+  /// Distance of lines side by side.
+  std::int64_t beside(int operand) const noexcept { return rank > 0 ? strides[operand][rank - 1] : 0; }
 };
 
 template <class T>
@@ -102,12 +122,18 @@ void add(T& to, T from) noexcept {
 template <class T, class I, void combine(T&, T)>
 void scatter_lines(const View& dst, int dim, const ConstView& index, const ConstView& src) noexcept {
   const Lines lines(index.shape, dim, index.strides, src.strides, dst.strides);
-  lines.each([&](std::int64_t x, std::int64_t s, std::int64_t d) {
-    const I* at = index.as<I>() + x;
-    const T* from = src.as<T>() + s;
-    T* to = dst.as<T>() + d;
-    for (std::int64_t j = 0; j < lines.length; ++j)
-      combine(to[static_cast<std::int64_t>(at[j * lines.step[0]]) * lines.step[2]], from[j * lines.step[1]]);
+  const std::int64_t length = lines.length, xs = lines.step[0], ss = lines.step[1], ds = lines.step[2];
+  const std::int64_t xb = lines.beside(0), sb = lines.beside(1), db = lines.beside(2);
+  lines.each([=](std::int64_t x, std::int64_t s, std::int64_t d, std::int64_t width) {
+    const I* const at = index.as<I>() + x;
+    const T* const from = src.as<T>() + s;
+    T* const to = dst.as<T>() + d;
+    if (width == 1 && xs == 1 && ss == 1 && ds == 1)
+      for (std::int64_t j = 0; j < length; ++j) combine(to[static_cast<std::int64_t>(at[j])], from[j]);
+    else
+      for (std::int64_t j = 0; j < length; ++j)
+        for (std::int64_t l = 0; l < width; ++l)
+          combine(to[static_cast<std::int64_t>(at[j * xs + l * xb]) * ds + l * db], from[j * ss + l * sb]);
   });
 }
 
@@ -118,22 +144,56 @@ CopyPlan other_dims(const Dims& shape, int dim, const Dims& dst, const Dims& src
   return copy_plan(s, d, f, false);
 }
 
-/// combine(dst row, src row) over elements [begin, end) of a slice.
-template <class T, void combine(T&, T)>
+template <class T>
+void put_row(T* dst, const T* src, std::int64_t n) noexcept {
+  std::memcpy(dst, src, static_cast<std::size_t>(n) * sizeof(T));
+}
+template <class T>
+void add_row(T* __restrict dst, const T* __restrict src, std::int64_t n) noexcept {
+  constexpr std::int64_t step = 32;  // of fixed length, so that the compilers use lanes
+  std::int64_t i = 0;
+  for (; i + step <= n; i += step)
+    for (std::int64_t j = 0; j < step; ++j) dst[i + j] = static_cast<T>(dst[i + j] + src[i + j]);
+  for (; i < n; ++i) dst[i] = static_cast<T>(dst[i] + src[i]);
+}
+
+/// combine(dst row, src row) over elements [begin, end) of a slice; `rows` does the same to dense rows.
+template <class T, void combine(T&, T), void rows(T*, const T*, std::int64_t)>
 void slice(const CopyPlan& p, std::int64_t begin, std::int64_t end, T* dst, const T* src) noexcept {
   const std::int64_t ds = p.dst[p.rank - 1], ss = p.src[p.rank - 1];
   walk_rows(p, begin, end, [&](std::int64_t d, std::int64_t s, std::int64_t n, std::int64_t) {
     if (ds == 1 && ss == 1)
-      for (std::int64_t i = 0; i < n; ++i) combine(dst[d + i], src[s + i]);
+      rows(dst + d, src + s, n);
     else
       for (std::int64_t i = 0; i < n; ++i) combine(dst[d + i * ds], src[s + i * ss]);
   });
+}
+
+/// Whether all of n indices are in range; without an early way out, so that it runs in lanes.
+template <class I>
+bool in_range(const I* x, std::int64_t step, std::int64_t n, std::int64_t size) noexcept {
+  using U = std::make_unsigned_t<I>;
+  const auto last = static_cast<U>(std::min<std::int64_t>(size, std::numeric_limits<I>::max()) - 1);
+  U bad = 0;  // its top bit: an index below 0, or last - index
+  std::int64_t i = 0;
+  constexpr std::int64_t block = 32;
+  for (; step == 1 && i + block <= n; i += block)
+    for (std::int64_t j = 0; j < block; ++j) bad |= static_cast<U>(x[i + j]) | (last - static_cast<U>(x[i + j]));
+  for (; i < n; ++i) bad |= static_cast<U>(x[i * step]) | (last - static_cast<U>(x[i * step]));
+  return static_cast<I>(bad) >= 0;
 }
 
 template <class I>
 std::int64_t scan_range(const ConstView& index, std::int64_t size) noexcept {
   const CopyPlan p = copy_plan(index.shape, index.strides, index.strides, true);
   const std::int64_t step = p.src[p.rank - 1];
+  std::atomic<bool> good{true};
+  par::chunks(p.total, 4 * grain_elements, [&](std::int64_t begin, std::int64_t end) {
+    walk_rows(p, begin, end, [&](std::int64_t, std::int64_t s, std::int64_t n, std::int64_t) {
+      if (!in_range(index.as<I>() + s, step, n, size)) good.store(false, std::memory_order_relaxed);
+    });
+  });
+  if (good.load()) return -1;
   std::int64_t found = -1;
   walk_rows(p, 0, p.total, [&](std::int64_t, std::int64_t s, std::int64_t n, std::int64_t position) {
     if (found >= 0) return;
@@ -158,16 +218,24 @@ std::int64_t first_out_of_range(const ConstView& index, std::int64_t size) noexc
 
 void gather(const ConstView& src, int dim, const ConstView& index, const View& dst) noexcept {
   const Lines lines(index.shape, dim, index.strides, src.strides, dst.strides);
+  const std::int64_t length = lines.length, xs = lines.step[0], ss = lines.step[1], ds = lines.step[2];
+  const std::int64_t xb = lines.beside(0), sb = lines.beside(1), db = lines.beside(2);
   with_index_type(index.dtype, [&](auto i) {
     with_bits(dst.dtype, [&](auto t) {
       using I = decltype(i);
       using T = decltype(t);
-      lines.each([&](std::int64_t x, std::int64_t s, std::int64_t d) {
-        const I* at = index.as<I>() + x;
-        const T* from = src.as<T>() + s;
-        T* to = dst.as<T>() + d;
-        for (std::int64_t j = 0; j < lines.length; ++j)
-          to[j * lines.step[2]] = from[static_cast<std::int64_t>(at[j * lines.step[0]]) * lines.step[1]];
+      lines.each([=, &src, &index, &dst](std::int64_t x, std::int64_t s, std::int64_t d, std::int64_t width) {
+        const I* const at = index.as<I>() + x;
+        const T* const from = src.as<T>() + s;
+        T* const to = dst.as<T>() + d;
+        if (width == 1 && xs == 1 && ss == 1 && ds == 1)
+          for (std::int64_t j = 0; j < length; ++j) to[j] = from[static_cast<std::int64_t>(at[j])];
+        else if (width == 1)
+          for (std::int64_t j = 0; j < length; ++j) to[j * ds] = from[static_cast<std::int64_t>(at[j * xs]) * ss];
+        else
+          for (std::int64_t j = 0; j < length; ++j)
+            for (std::int64_t l = 0; l < width; ++l)
+              to[j * ds + l * db] = from[static_cast<std::int64_t>(at[j * xs + l * xb]) * ss + l * sb];
       });
     });
   });
@@ -192,6 +260,12 @@ void scatter_add(const View& dst, int dim, const ConstView& index, const ConstVi
 void index_select(const ConstView& src, int dim, const ConstView& index, const View& dst) noexcept {
   const CopyPlan p = other_dims(dst.shape, dim, dst.strides, src.strides);
   if (p.total == 0) return;
+  if (std::abs(dst.strides[dim]) < std::abs(p.dst[p.rank - 1]) && p.row() > 1) {
+    // The places chosen lie side by side, so a slice is a column: the same index serves all lines.
+    ConstView each(index.data, index.dtype, dst.shape, Dims::filled(dst.shape.size(), 0));
+    each.strides[dim] = index.strides[0];
+    return gather(src, dim, each, dst);
+  }
   with_index_type(index.dtype, [&](auto i) {
     with_bits(dst.dtype, [&](auto t) {
       using I = decltype(i);
@@ -199,7 +273,7 @@ void index_select(const ConstView& src, int dim, const ConstView& index, const V
       const I* at = index.as<I>();
       const auto select = [&](std::int64_t j, std::int64_t begin, std::int64_t end) {
         const auto from = static_cast<std::int64_t>(at[j * index.strides[0]]);
-        slice<T, put<T>>(p, begin, end, dst.as<T>() + j * dst.strides[dim],
+        slice<T, put<T>, put_row<T>>(p, begin, end, dst.as<T>() + j * dst.strides[dim],
                          src.as<T>() + from * src.strides[dim]);
       };
       const std::int64_t n = dst.shape[dim];
@@ -227,11 +301,12 @@ void index_add(const View& dst, int dim, const ConstView& index, const ConstView
       using T = decltype(t);
       const I* at = index.as<I>();
       // Each task owns some places of a slice and adds all sources to them in order.
-      par::chunks(p.total, std::max<std::int64_t>(64, grain_elements / n),
+      const std::int64_t share = std::clamp<std::int64_t>(p.total / 4, 64, 1024);
+      par::chunks(p.total, std::max(share, grain_elements / n),
                   [&](std::int64_t begin, std::int64_t end) {
                     for (std::int64_t j = 0; j < n; ++j) {
                       const auto to = static_cast<std::int64_t>(at[j * index.strides[0]]);
-                      slice<T, add<T>>(p, begin, end, dst.as<T>() + to * dst.strides[dim],
+                      slice<T, add<T>, add_row<T>>(p, begin, end, dst.as<T>() + to * dst.strides[dim],
                                        src.as<T>() + j * src.strides[dim]);
                     }
                   });

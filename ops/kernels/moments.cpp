@@ -5,7 +5,10 @@
 #include <cmath>
 
 #include <thalweg/autograd/base/memory.hpp>
+#include <thalweg/ops/kernels/convert_rows.hpp>
 #include <thalweg/ops/kernels/par.hpp>
+#include <thalweg/ops/kernels/reduce.hpp>
+#include <thalweg/ops/kernels/reduce_rows.hpp>
 
 namespace thalweg::kernels {
 namespace {
@@ -31,21 +34,20 @@ struct Walk {
     }
     return at;
   }
-  /// Elements [begin, begin + n) as doubles.
+  /// Elements [begin, begin + n) side by side: where they lie, or in `buffer`.
   template <class T>
-  void read(const T* base, std::int64_t begin, std::int64_t n, double* out) const noexcept {
+  const T* read(const T* base, std::int64_t begin, std::int64_t n, T* buffer) const noexcept {
     const int last = shape.size() - 1;
-    if (last < 0) {
-      for (std::int64_t i = 0; i < n; ++i) out[i] = static_cast<double>(*base);
-      return;
-    }
+    if (last < 0) return base;  // one element
     const std::int64_t step = strides[last], extent = shape[last];
+    if (step == 1 && begin % extent + n <= extent) return base + offset(begin);
     for (std::int64_t done = 0; done < n;) {
       const std::int64_t at = (begin + done) % extent, run = std::min(n - done, extent - at);
       const T* x = base + offset(begin + done);
-      for (std::int64_t i = 0; i < run; ++i) out[done + i] = static_cast<double>(x[i * step]);
+      for (std::int64_t i = 0; i < run; ++i) buffer[done + i] = x[i * step];
       done += run;
     }
+    return buffer;
   }
 };
 
@@ -62,7 +64,7 @@ void fold_over(const ConstView& src, const View& dst, const Dims& axes, const Fo
   const T* from = src.as<T>();
   const std::int64_t grain = std::max<std::int64_t>(1, segment / (length * std::min(tile, kept.total + 1)));
   par::chunks(tiles * segments, grain, [&](std::int64_t begin, std::int64_t end) {
-    double x[block];
+    T buffer[block];
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t first = i % segments * segment, last = std::min(reduced.total, first + segment);
       const std::int64_t k = i / segments * tile, width = std::min(tile, kept.total - k);
@@ -72,8 +74,7 @@ void fold_over(const ConstView& src, const View& dst, const Dims& axes, const Fo
       for (std::int64_t at = first; at < last; at += block) {
         const std::int64_t n = std::min(block, last - at);
         for (std::int64_t c = 0; c < width; ++c) {
-          reduced.read(base[c], at, n, x);
-          s[c] = fold.join(s[c], fold.of(x, n));
+          s[c] = fold.join(s[c], fold.of(reduced.read(base[c], at, n, buffer), n));
         }
       }
       for (std::int64_t c = 0; c < width; ++c)
@@ -95,14 +96,13 @@ struct VarianceFold {
   };
   double divisor;
   bool root;
-  State of(const double* x, std::int64_t count) const noexcept {
-    const double n = static_cast<double>(count);
-    double shifted = 0;  // sums of differences from the first element: exactly 0 for equal elements
-    for (std::int64_t i = 0; i < count; ++i) shifted += x[i] - x[0];
-    const double mean = x[0] + shifted / n;
-    double m2 = 0;
-    for (std::int64_t i = 0; i < count; ++i) m2 += (x[i] - mean) * (x[i] - mean);
-    return {n, mean, m2};
+  template <class T>
+  State of(const T* x, std::int64_t count) const noexcept {
+    const ReduceRows<T>& rows = reduce_rows<T>();
+    const double n = static_cast<double>(count), first = static_cast<double>(x[0]);
+    // Sums of differences from the first element: exactly 0 for equal elements.
+    const double mean = first + rows.deviations(x, first, count) / n;
+    return {n, mean, rows.spread(x, mean, count)};
   }
   State join(const State& a, const State& b) const noexcept {
     if (a.n == 0) return b;
@@ -120,8 +120,10 @@ struct NormFold {
   };
   double p;
   double power(double x) const noexcept { return p == 1 ? x : p == 2 ? x * x : std::pow(x, p); }
-  State of(const double* x, std::int64_t n) const noexcept {
-    double top = 0;
+  template <class T>
+  State of(const T* elements, std::int64_t n) const noexcept {
+    double x[block], top = 0;
+    convert_row(DType::f64, dtype_of<T>)(x, 1, elements, 1, n);
     for (std::int64_t i = 0; i < n; ++i) top = std::fabs(x[i]) > top || x[i] != x[i] ? std::fabs(x[i]) : top;
     if (top == 0 || !std::isfinite(top) || std::isinf(p)) return {top, 1};
     const double scale = std::ldexp(1.0, std::ilogb(top)), shrink = 1 / scale;
@@ -197,7 +199,21 @@ void standard_deviation(const ConstView& src, const View& dst, const Dims& axes,
     fold_over<double>(src, dst, axes, VarianceFold{divisor, true});
 }
 
+/// p = 1 and 2 where no scale is needed: f64 holds the square of any f32.
+void plain_norm(int p, const ConstView& src, const View& dst, const Dims& axes) {
+  const mem::Scratch<double> sums(static_cast<std::size_t>(numel(dst)));
+  sum_powers(p, src, View{sums.data(), DType::f64, dst.shape, contiguous_strides(dst.shape)}, axes);
+  for (std::int64_t i = 0; i < numel(dst); ++i) {
+    const double y = sums[static_cast<std::size_t>(i)], root = p == 1 ? y : std::sqrt(y);
+    if (dst.dtype == DType::f32)
+      dst.as<float>()[i] = static_cast<float>(root);
+    else
+      dst.as<double>()[i] = root;
+  }
+}
+
 void power_norm(const ConstView& src, const View& dst, const Dims& axes, double p) {
+  if (p == 1 || (p == 2 && src.dtype == DType::f32)) return plain_norm(static_cast<int>(p), src, dst, axes);
   if (src.dtype == DType::f32)
     fold_over<float>(src, dst, axes, NormFold{p});
   else

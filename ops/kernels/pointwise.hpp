@@ -28,6 +28,7 @@ static_assert(compute_index(DType::f32) == 0 && compute_index(DType::f64) == 1 &
 struct PointwiseKernels {
   PointwiseFn forward[compute_dtype_count] = {};
   PointwiseFn backward[3][compute_dtype_count] = {};
+  PointwiseFn bytes = nullptr;  ///< of a logical op: bytes to 0 or 1, for DType::boolean as compute dtype
 };
 
 /// The families of library ops, each compiled in a file of its own; the lists are in ops/pointwise/*.inl.

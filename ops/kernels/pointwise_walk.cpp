@@ -61,7 +61,7 @@ void set_operand(Walk& w, int k, const void* data, DType dtype, DType compute) n
 void find_tiles(Walk& w, DType compute, const ConstView* src) noexcept {
   constexpr std::int64_t least = 8;
   const int last = w.rank - 1;
-  if (last < 1 || w.row() < least) return;
+  if (last < 1 || w.row() < least || w.compute_size < 4) return;
   for (int k = 1; k < w.operands; ++k) {
     Operand& o = w.operand[k];
     if (o.access != Access::gathered || src[k - 1].dtype != compute) continue;

@@ -25,6 +25,7 @@ struct Operation {
   Acc (*row)(const T* x, std::int64_t n);
   void (*into)(Acc* acc, const T* x, std::int64_t n);
   Acc (*join)(Acc a, Acc b);
+  void (*join_rows)(Acc* a, const Acc* b, std::int64_t n);  ///< a = join(a, b), element by element
 };
 
 /// Where the partial result of a segment goes. The planted fault takes places in the order of arrival
@@ -112,6 +113,23 @@ struct ColumnTiles {
   }
 };
 
+/// Joins `count` rows into the first, in Cascade's order.
+template <class T, class Acc>
+void join_in_tree(Acc* rows, std::int64_t count, std::int64_t stride, std::int64_t width,
+                  const Operation<T, Acc>& op) noexcept {
+  std::int64_t stack[64];
+  int top = 0;
+  const auto join_top = [&] {
+    --top;
+    op.join_rows(rows + stack[top - 1] * stride, rows + stack[top] * stride, width);
+  };
+  for (std::int64_t r = 0; r < count; ++r) {
+    stack[top++] = r;
+    for (std::int64_t c = r; c & 1; c >>= 1) join_top();
+  }
+  while (top > 1) join_top();
+}
+
 template <class T, class Acc, class Out>
 void reduce_columns_of(const ReducePlan& p, const T* src, Out* dst, const Operation<T, Acc>& op) {
   const ColumnTiles g(p);
@@ -156,17 +174,14 @@ void reduce_columns_of(const ReducePlan& p, const T* src, Out* dst, const Operat
       std::copy_n(acc, g.width(tile), partial.data() + places.take(result, i % g.segments) * stride);
     }
   });
-  for (std::int64_t result = 0; result < results; ++result) {
-    Acc acc[reduce_columns];
-    const std::int64_t tile = result % g.tiles;
-    for (std::int64_t j = 0; j < g.width(tile); ++j) {
-      Cascade<Acc> sum(op.join);
-      for (std::int64_t s = 0; s < g.segments; ++s)
-        sum.push(partial[static_cast<std::size_t>((result * g.segments + s) * stride + j)]);
-      acc[j] = sum.finish(op.identity);
-    }
-    write(acc, result / g.tiles, tile);
-  }
+  par::chunks(results, std::max<std::int64_t>(1, 4 * items_per_chunk / g.segments),
+              [&](std::int64_t begin, std::int64_t end) {
+                for (std::int64_t result = begin; result < end; ++result) {
+                  Acc* const rows = partial.data() + result * g.segments * stride;
+                  join_in_tree(rows, g.segments, stride, g.width(result % g.tiles), op);
+                  write(rows, result / g.tiles, result % g.tiles);
+                }
+              });
 }
 
 template <class Out, class T, class Acc>
@@ -198,17 +213,18 @@ Acc join_min(Acc a, Acc b) {
 template <class T>
 void reduce_floating(ReduceKind kind, const ConstView& src, const View& dst, const Dims& axes) {
   const ReduceRows<T>& rows = reduce_rows<T>();
+  const ReduceRows<double>& wide = reduce_rows<double>();
   constexpr T inf = std::numeric_limits<T>::infinity();
   switch (kind) {
     case ReduceKind::sum:
-      return run<T>(src, dst, axes, Operation<T, double>{0, rows.sum, rows.add, join_sum<double>});
+      return run<T>(src, dst, axes, Operation<T, double>{0, rows.sum, rows.add, join_sum<double>, wide.add});
     case ReduceKind::prod:
       return run<T>(src, dst, axes,
-                    Operation<T, double>{1, rows.product, rows.multiply, join_product<double>});
+                    Operation<T, double>{1, rows.product, rows.multiply, join_product<double>, wide.multiply});
     case ReduceKind::max:
-      return run<T>(src, dst, axes, Operation<T, T>{-inf, rows.maximum, rows.raise, join_max<T>});
+      return run<T>(src, dst, axes, Operation<T, T>{-inf, rows.maximum, rows.raise, join_max<T>, rows.raise});
     default:
-      return run<T>(src, dst, axes, Operation<T, T>{inf, rows.minimum, rows.lower, join_min<T>});
+      return run<T>(src, dst, axes, Operation<T, T>{inf, rows.minimum, rows.lower, join_min<T>, rows.lower});
   }
 }
 
@@ -230,17 +246,37 @@ struct IntMin {
   static std::int64_t join(std::int64_t a, std::int64_t b) { return b < a ? b : a; }
 };
 
+/// Loops of fixed length, which the compilers turn into lanes; the order does not matter to integers.
+template <class T, class Op>
+struct IntegerLoops {
+  using I = std::int64_t;
+  static constexpr std::int64_t step = 16;
+
+  static void into(I* __restrict acc, const T* __restrict x, std::int64_t n) {
+    std::int64_t i = 0;
+    for (; i + step <= n; i += step)
+      for (std::int64_t j = 0; j < step; ++j) acc[i + j] = Op::join(acc[i + j], static_cast<I>(x[i + j]));
+    for (; i < n; ++i) acc[i] = Op::join(acc[i], static_cast<I>(x[i]));
+  }
+  static I row(const T* x, std::int64_t n) {
+    I a = static_cast<I>(x[0]);
+    std::int64_t i = 1;
+    if (n > 2 * step) {
+      I lanes[step];
+      for (std::int64_t j = 0; j < step; ++j) lanes[j] = static_cast<I>(x[i + j]);
+      for (i += step; i + step <= n; i += step)
+        for (std::int64_t j = 0; j < step; ++j) lanes[j] = Op::join(lanes[j], static_cast<I>(x[i + j]));
+      for (std::int64_t j = 0; j < step; ++j) a = Op::join(a, lanes[j]);
+    }
+    for (; i < n; ++i) a = Op::join(a, static_cast<I>(x[i]));
+    return a;
+  }
+};
+
 template <class T, class Op>
 Operation<T, std::int64_t> integer_operation(std::int64_t identity) noexcept {
-  static constexpr auto into = [](std::int64_t* acc, const T* x, std::int64_t n) {
-    for (std::int64_t i = 0; i < n; ++i) acc[i] = Op::join(acc[i], static_cast<std::int64_t>(x[i]));
-  };
-  static constexpr auto row = [](const T* x, std::int64_t n) {
-    std::int64_t a = static_cast<std::int64_t>(x[0]);
-    for (std::int64_t i = 1; i < n; ++i) a = Op::join(a, static_cast<std::int64_t>(x[i]));
-    return a;
-  };
-  return {identity, row, into, Op::join};
+  return {identity, IntegerLoops<T, Op>::row, IntegerLoops<T, Op>::into, Op::join,
+          IntegerLoops<std::int64_t, Op>::into};
 }
 
 template <class T>
@@ -259,10 +295,15 @@ void reduce_integer(ReduceKind kind, const ConstView& src, const View& dst, cons
 }
 
 template <class T>
-double squares(const ConstView& src, const View& result, const Dims& axes) {
+void powers(int p, const ConstView& src, const View& dst, const Dims& axes) {
   const ReduceRows<T>& rows = reduce_rows<T>();
-  run<double>(src, result, axes, Operation<T, double>{0, rows.squares, rows.add, join_sum<double>});
-  return *result.as<double>();
+  const auto join_rows = reduce_rows<double>().add;
+  if (p == 1)
+    run<double>(src, dst, axes,
+                Operation<T, double>{0, rows.absolutes, rows.add_absolutes, join_sum<double>, join_rows});
+  else
+    run<double>(src, dst, axes,
+                Operation<T, double>{0, rows.squares, rows.add_squares, join_sum<double>, join_rows});
 }
 
 }  // namespace
@@ -287,13 +328,21 @@ void reduce(ReduceKind kind, const ConstView& src, const View& dst, const Dims& 
   }
 }
 
-double sum_squares(const ConstView& src) {
+void sum_powers(int p, const ConstView& src, const View& dst, const Dims& axes) {
+  if (numel(dst) == 0) return;
   const par::FloatEnvironment environment;
+  if (src.dtype == DType::f32)
+    powers<float>(p, src, dst, axes);
+  else
+    powers<double>(p, src, dst, axes);
+}
+
+double sum_squares(const ConstView& src) {
   double result = 0;
   Dims axes;
   for (int i = 0; i < src.shape.size(); ++i) axes.push_back(i);
-  const View to{&result, DType::f64, Dims(), Dims()};
-  return src.dtype == DType::f32 ? squares<float>(src, to, axes) : squares<double>(src, to, axes);
+  sum_powers(2, src, View{&result, DType::f64, Dims(), Dims()}, axes);
+  return result;
 }
 
 }  // namespace thalweg::kernels

@@ -30,6 +30,10 @@ enum class ScanKind : std::uint8_t { sum, prod };
 /// may be src.
 void scan(ScanKind kind, const ConstView& src, const View& dst, int dim, bool reverse = false) noexcept;
 
+/// dst (f64) = sum of |x|^p over `axes`, p 1 or 2, of f32 or f64; shapes as for reduce(). Accumulated in f64 in
+/// fixed blocks, which no finite f32 can make overflow.
+void sum_powers(int p, const ConstView& src, const View& dst, const Dims& axes);
+
 /// Sum of squares of all elements (f32 or f64, any strides), accumulated in f64 in fixed blocks: for gradient
 /// clipping.
 double sum_squares(const ConstView& src);

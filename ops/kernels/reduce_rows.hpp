@@ -12,12 +12,17 @@ struct ReduceRows {
   double (*sum)(const T* x, std::int64_t n) = nullptr;
   double (*product)(const T* x, std::int64_t n) = nullptr;
   double (*squares)(const T* x, std::int64_t n) = nullptr;
+  double (*absolutes)(const T* x, std::int64_t n) = nullptr;
   T (*maximum)(const T* x, std::int64_t n) = nullptr;  ///< -inf of nothing; NaN if one is there
   T (*minimum)(const T* x, std::int64_t n) = nullptr;  ///< +inf of nothing
   void (*add)(double* acc, const T* x, std::int64_t n) = nullptr;
   void (*multiply)(double* acc, const T* x, std::int64_t n) = nullptr;
+  void (*add_squares)(double* acc, const T* x, std::int64_t n) = nullptr;
+  void (*add_absolutes)(double* acc, const T* x, std::int64_t n) = nullptr;
   void (*raise)(T* acc, const T* x, std::int64_t n) = nullptr;  ///< acc = max(acc, x)
   void (*lower)(T* acc, const T* x, std::int64_t n) = nullptr;
+  double (*deviations)(const T* x, double from, std::int64_t n) = nullptr;  ///< sum of x - from
+  double (*spread)(const T* x, double from, std::int64_t n) = nullptr;      ///< sum of (x - from)^2
 };
 
 /// The table of the instruction set in use.

@@ -21,56 +21,89 @@ using WideLanes = hn::Vec<hn::ScalableTag<double>>;
 HWY_INLINE WideLanes load_wide(const double* x) { return hn::LoadU(wide, x); }
 HWY_INLINE WideLanes load_wide(const float* x) { return hn::PromoteTo(wide, hn::LoadU(narrow, x)); }
 
+/// What is summed or multiplied: `term` of an element, joined to the accumulator.
 struct SumOp {
   static constexpr double identity = 0;
   static HWY_INLINE WideLanes join(WideLanes a, WideLanes b) { return hn::Add(a, b); }
-  static HWY_INLINE WideLanes take(WideLanes acc, WideLanes x) { return hn::Add(acc, x); }
-  static double join(double a, double b) { return a + b; }
+  HWY_INLINE WideLanes take(WideLanes acc, WideLanes x) const { return hn::Add(acc, x); }
 };
 struct ProductOp {
   static constexpr double identity = 1;
   static HWY_INLINE WideLanes join(WideLanes a, WideLanes b) { return hn::Mul(a, b); }
-  static HWY_INLINE WideLanes take(WideLanes acc, WideLanes x) { return hn::Mul(acc, x); }
-  static double join(double a, double b) { return a * b; }
+  HWY_INLINE WideLanes take(WideLanes acc, WideLanes x) const { return hn::Mul(acc, x); }
 };
-struct SquaresOp {
-  static constexpr double identity = 0;
-  static HWY_INLINE WideLanes join(WideLanes a, WideLanes b) { return hn::Add(a, b); }
-  static HWY_INLINE WideLanes take(WideLanes acc, WideLanes x) { return hn::MulAdd(x, x, acc); }
-  static double join(double a, double b) { return a + b; }
+struct SquaresOp : SumOp {
+  HWY_INLINE WideLanes take(WideLanes acc, WideLanes x) const { return hn::MulAdd(x, x, acc); }
+};
+struct AbsolutesOp : SumOp {
+  HWY_INLINE WideLanes take(WideLanes acc, WideLanes x) const { return hn::Add(acc, hn::Abs(x)); }
+};
+struct DeviationsOp : SumOp {
+  WideLanes from;
+  HWY_INLINE WideLanes take(WideLanes acc, WideLanes x) const { return hn::Add(acc, hn::Sub(x, from)); }
+};
+struct SpreadOp : SumOp {
+  WideLanes from;
+  HWY_INLINE WideLanes take(WideLanes acc, WideLanes x) const {
+    const WideLanes d = hn::Sub(x, from);
+    return hn::MulAdd(d, d, acc);
+  }
 };
 
-template <class Op, class T>
-double wide_row(const T* x, std::int64_t n) {
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(wide));
-  WideLanes a = hn::Set(wide, Op::identity), b = a, c = a, d = a;
-  std::int64_t i = 0;
-  for (; i + 4 * lanes <= n; i += 4 * lanes) {
-    a = Op::take(a, load_wide(x + i));
-    b = Op::take(b, load_wide(x + i + lanes));
-    c = Op::take(c, load_wide(x + i + 2 * lanes));
-    d = Op::take(d, load_wide(x + i + 3 * lanes));
-  }
-  for (; i + lanes <= n; i += lanes) a = Op::take(a, load_wide(x + i));
+/// The lanes joined pairwise, halves first.
+template <class Op>
+HWY_INLINE double total(WideLanes v) {
   HWY_ALIGN double last[hn::MaxLanes(wide)];
-  if (i < n) {
-    for (std::int64_t j = 0; j < lanes; ++j)
-      last[j] = j < n - i ? static_cast<double>(x[i + j]) : Op::identity;
-    b = Op::take(b, hn::Load(wide, last));
-  }
-  hn::Store(Op::join(Op::join(a, b), Op::join(c, d)), wide, last);
-  for (std::int64_t half = lanes / 2; half > 0; half /= 2)
-    for (std::int64_t j = 0; j < half; ++j) last[j] = Op::join(last[j], last[j + half]);
+  hn::Store(v, wide, last);
+  for (std::int64_t half = static_cast<std::int64_t>(hn::Lanes(wide)) / 2; half > 0; half /= 2)
+    for (std::int64_t j = 0; j < half; ++j) {
+      const WideLanes one = Op::join(hn::Set(wide, last[j]), hn::Set(wide, last[j + half]));
+      last[j] = hn::GetLane(one);
+    }
   return last[0];
 }
 
 template <class Op, class T>
+HWY_INLINE double wide_fold(const Op& op, const T* x, std::int64_t n, double rest) {
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(wide));
+  WideLanes a = hn::Set(wide, Op::identity), b = a, c = a, d = a;
+  std::int64_t i = 0;
+  for (; i + 4 * lanes <= n; i += 4 * lanes) {
+    a = op.take(a, load_wide(x + i));
+    b = op.take(b, load_wide(x + i + lanes));
+    c = op.take(c, load_wide(x + i + 2 * lanes));
+    d = op.take(d, load_wide(x + i + 3 * lanes));
+  }
+  for (; i + lanes <= n; i += lanes) a = op.take(a, load_wide(x + i));
+  if (i < n) {
+    HWY_ALIGN double last[hn::MaxLanes(wide)];
+    for (std::int64_t j = 0; j < lanes; ++j) last[j] = j < n - i ? static_cast<double>(x[i + j]) : rest;
+    b = op.take(b, hn::Load(wide, last));
+  }
+  return total<Op>(Op::join(Op::join(a, b), Op::join(c, d)));
+}
+
+template <class Op, class T>
+double wide_row(const T* x, std::int64_t n) {
+  return wide_fold(Op(), x, n, Op::identity);
+}
+
+template <class Op, class T>
+double wide_about(const T* x, double from, std::int64_t n) {
+  Op op;
+  op.from = hn::Set(wide, from);
+  return wide_fold(op, x, n, from);
+}
+
+template <class Op, class T>
 void wide_into(double* acc, const T* x, std::int64_t n) {
+  const Op op;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(wide));
   std::int64_t i = 0;
   for (; i + lanes <= n; i += lanes)
-    hn::StoreU(Op::take(hn::LoadU(wide, acc + i), load_wide(x + i)), wide, acc + i);
-  for (; i < n; ++i) acc[i] = Op::join(acc[i], static_cast<double>(x[i]));
+    hn::StoreU(op.take(hn::LoadU(wide, acc + i), load_wide(x + i)), wide, acc + i);
+  for (; i < n; ++i)
+    acc[i] = hn::GetLane(op.take(hn::Set(wide, acc[i]), hn::Set(wide, static_cast<double>(x[i]))));
 }
 
 struct MaxOp {
@@ -79,6 +112,10 @@ struct MaxOp {
   template <class M, class V>
   static HWY_INLINE V take(M, V acc, V x) {  // NaN wins: a NaN in acc compares false, one in x is taken
     return hn::IfThenElse(hn::Or(hn::Gt(x, acc), hn::IsNaN(x)), x, acc);
+  }
+  template <class V>
+  static HWY_INLINE V of_numbers(V acc, V x) {
+    return hn::Max(x, acc);
   }
   template <class T>
   static T join(T acc, T x) {
@@ -92,25 +129,38 @@ struct MinOp {
   static HWY_INLINE V take(M, V acc, V x) {
     return hn::IfThenElse(hn::Or(hn::Lt(x, acc), hn::IsNaN(x)), x, acc);
   }
+  template <class V>
+  static HWY_INLINE V of_numbers(V acc, V x) {
+    return hn::Min(x, acc);
+  }
   template <class T>
   static T join(T acc, T x) {
     return x < acc || x != x ? x : acc;
   }
 };
 
+/// NaN is looked for on the side: the comparison that would take it is a long chain from one vector to the next.
 template <class Op, class T>
 T extreme_row(const T* x, std::int64_t n) {
   const hn::ScalableTag<T> d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  auto a = hn::Set(d, Op::template identity<T>), b = a;
+  auto a = hn::Set(d, Op::template identity<T>), b = a, c = a, e = a;
+  auto odd = hn::IsNaN(a);
   std::int64_t i = 0;
-  for (; i + 2 * lanes <= n; i += 2 * lanes) {
-    a = Op::take(d, a, hn::LoadU(d, x + i));
-    b = Op::take(d, b, hn::LoadU(d, x + i + lanes));
+  for (; i + 4 * lanes <= n; i += 4 * lanes) {
+    const auto p = hn::LoadU(d, x + i), q = hn::LoadU(d, x + i + lanes);
+    const auto r = hn::LoadU(d, x + i + 2 * lanes), s = hn::LoadU(d, x + i + 3 * lanes);
+    a = Op::of_numbers(a, p), b = Op::of_numbers(b, q), c = Op::of_numbers(c, r), e = Op::of_numbers(e, s);
+    odd = hn::Or(odd, hn::Or(hn::Or(hn::IsNaN(p), hn::IsNaN(q)), hn::Or(hn::IsNaN(r), hn::IsNaN(s))));
   }
-  for (; i + lanes <= n; i += lanes) a = Op::take(d, a, hn::LoadU(d, x + i));
+  for (; i + lanes <= n; i += lanes) {
+    const auto p = hn::LoadU(d, x + i);
+    a = Op::of_numbers(a, p);
+    odd = hn::Or(odd, hn::IsNaN(p));
+  }
+  if (!hn::AllFalse(d, odd)) return std::numeric_limits<T>::quiet_NaN();
   HWY_ALIGN T last[hn::MaxLanes(d)];
-  hn::Store(Op::take(d, a, b), d, last);
+  hn::Store(Op::of_numbers(Op::of_numbers(a, b), Op::of_numbers(c, e)), d, last);
   T result = last[0];
   for (std::int64_t j = 1; j < lanes; ++j) result = Op::join(result, last[j]);
   for (; i < n; ++i) result = Op::join(result, x[i]);
@@ -129,9 +179,20 @@ void extreme_into(T* acc, const T* x, std::int64_t n) {
 
 template <class T>
 constexpr ReduceRows<T> make_rows() {
-  return {wide_row<SumOp, T>,      wide_row<ProductOp, T>, wide_row<SquaresOp, T>,
-          extreme_row<MaxOp, T>,   extreme_row<MinOp, T>,  wide_into<SumOp, T>,
-          wide_into<ProductOp, T>, extreme_into<MaxOp, T>, extreme_into<MinOp, T>};
+  return {.sum = wide_row<SumOp, T>,
+          .product = wide_row<ProductOp, T>,
+          .squares = wide_row<SquaresOp, T>,
+          .absolutes = wide_row<AbsolutesOp, T>,
+          .maximum = extreme_row<MaxOp, T>,
+          .minimum = extreme_row<MinOp, T>,
+          .add = wide_into<SumOp, T>,
+          .multiply = wide_into<ProductOp, T>,
+          .add_squares = wide_into<SquaresOp, T>,
+          .add_absolutes = wide_into<AbsolutesOp, T>,
+          .raise = extreme_into<MaxOp, T>,
+          .lower = extreme_into<MinOp, T>,
+          .deviations = wide_about<DeviationsOp, T>,
+          .spread = wide_about<SpreadOp, T>};
 }
 
 constexpr ReduceRows<float> rows_f32 = make_rows<float>();

@@ -48,7 +48,7 @@ struct GreaterEqual {
 
 struct LogicalAnd {
   static constexpr Row row{.name = "logical_and", .formula = "y = a and b", .domain = {0, 1},
-                           .integers = true, .predicate = true, .nondifferentiable = true, .ulp_f32 = 0,
+                           .integers = true, .predicate = true, .logical = true, .nondifferentiable = true, .ulp_f32 = 0,
                            .ulp_f64 = 0};
   template <class V> static V f(V a, V b) { return select((a != 0) & (b != 0), 1, 0); }
   static double ref(double a, double b) { return a != 0 && b != 0; }
@@ -56,14 +56,14 @@ struct LogicalAnd {
 
 struct LogicalOr {
   static constexpr Row row{.name = "logical_or", .formula = "y = a or b", .domain = {0, 1}, .integers = true,
-                           .predicate = true, .nondifferentiable = true, .ulp_f32 = 0, .ulp_f64 = 0};
+                           .predicate = true, .logical = true, .nondifferentiable = true, .ulp_f32 = 0, .ulp_f64 = 0};
   template <class V> static V f(V a, V b) { return select((a != 0) | (b != 0), 1, 0); }
   static double ref(double a, double b) { return a != 0 || b != 0; }
 };
 
 struct LogicalXor {
   static constexpr Row row{.name = "logical_xor", .formula = "y = either a or b", .domain = {0, 1},
-                           .integers = true, .predicate = true, .nondifferentiable = true, .ulp_f32 = 0,
+                           .integers = true, .predicate = true, .logical = true, .nondifferentiable = true, .ulp_f32 = 0,
                            .ulp_f64 = 0};
   template <class V> static V f(V a, V b) { return select(((a != 0) & (b == 0)) | ((a == 0) & (b != 0)), 1, 0); }
   static double ref(double a, double b) { return (a != 0) != (b != 0); }
@@ -71,7 +71,7 @@ struct LogicalXor {
 
 struct LogicalNot {
   static constexpr Row row{.name = "logical_not", .formula = "y = not x", .domain = {0, 1}, .integers = true,
-                           .predicate = true, .nondifferentiable = true, .ulp_f32 = 0, .ulp_f64 = 0};
+                           .predicate = true, .logical = true, .nondifferentiable = true, .ulp_f32 = 0, .ulp_f64 = 0};
   template <class V> static V f(V x) { return select(x == 0, 1, 0); }
   static double ref(double x) { return x == 0; }
 };

@@ -52,6 +52,7 @@ struct Row {
   AtKink at_kink = AtKink::unstated;  ///< owed by an op with kinks
   bool integers = false;   ///< defined on integer dtypes (computed on an int64 lane); else they become f32
   bool predicate = false;  ///< yields 0 or 1, stored as bool
+  bool logical = false;    ///< asks of its operands only whether they are 0: runs on bytes where they are
   bool nondifferentiable = false;  ///< no gradient to any operand
   unsigned conditions = 0;         ///< bit i: operand i only chooses, it has no gradient
   bool smooth = true;  ///< infinitely differentiable inside the domain: third order is checked too

@@ -43,6 +43,7 @@ HWY_INLINE void run_tail(const T* const* p, T* out, std::int64_t i, size_t count
   const Tag<T> d;
   Lane<Tag<T>> in[k];
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+  static_assert(sizeof(T) >= 4);  // the masked loads of bytes read beyond the mask
   const auto mask = hn::FirstN(d, count);
   for (int s = 0; s < k; ++s) in[s].v = hn::MaskedLoad(mask, d, p[s] + i);
   hn::BlendedStore(Formula::call(in, attrs).v, mask, d, out + i);
@@ -80,6 +81,37 @@ void run_kernel(const void* const* src, void* dst, std::int64_t n, const void* a
   }
 }
 
+/// A logical op on bytes; the last vector is padded with zeros that are never stored.
+template <class Op>
+void run_bytes(const void* const* src, void* dst, std::int64_t n, const void*) noexcept {
+  using T = std::uint8_t;
+  constexpr int k = PointwiseTraits<Op>::arity;
+  const Tag<T> d;
+  const std::int64_t width = static_cast<std::int64_t>(hn::Lanes(d));
+  const NoAttrs none;
+  for (std::int64_t i = 0; i < n; i += width) {
+    const std::int64_t count = n - i < width ? n - i : width;
+    Lane<Tag<T>> in[k];
+    alignas(64) T last[HWY_MAX_BYTES] = {};
+    for (int s = 0; s < k; ++s) {
+      const T* from = static_cast<const T*>(src[s]) + i;
+      if (count < width) __builtin_memcpy(last, from, static_cast<size_t>(count));
+      in[s].v = hn::LoadU(d, count < width ? last : from);
+    }
+    T* const out = static_cast<T*>(dst) + i;
+    hn::StoreU(forward_formula<Op>(in, none).v, d, count < width ? last : out);
+    if (count < width) __builtin_memcpy(out, last, static_cast<size_t>(count));
+  }
+}
+
+template <class Op>
+constexpr kernels::PointwiseFn bytes_or_null() {
+  if constexpr (Op::row.logical)
+    return &run_bytes<Op>;
+  else
+    return nullptr;
+}
+
 template <class Op, int Operand, class T>
 constexpr kernels::PointwiseFn backward_or_null() {
   if constexpr (PointwiseTraits<Op>::kind[Operand] == DerivativeKind::none)
@@ -93,7 +125,8 @@ constexpr kernels::PointwiseKernels kernels_of_op() {
   return {.forward = {&run_kernel<Op, Forward<Op>, float>, &run_kernel<Op, Forward<Op>, double>, nullptr},
           .backward = {{backward_or_null<Op, 0, float>(), backward_or_null<Op, 0, double>(), nullptr},
                        {backward_or_null<Op, 1, float>(), backward_or_null<Op, 1, double>(), nullptr},
-                       {backward_or_null<Op, 2, float>(), backward_or_null<Op, 2, double>(), nullptr}}};
+                       {backward_or_null<Op, 2, float>(), backward_or_null<Op, 2, double>(), nullptr}},
+          .bytes = bytes_or_null<Op>()};
 }
 
 template <class Ops>
