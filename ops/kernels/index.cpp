@@ -301,7 +301,7 @@ void index_add(const View& dst, int dim, const ConstView& index, const ConstView
       using T = decltype(t);
       const I* at = index.as<I>();
       // Each task owns some places of a slice and adds all sources to them in order.
-      const std::int64_t share = std::clamp<std::int64_t>(p.total / 4, 64, 1024);
+      const std::int64_t share = std::clamp<std::int64_t>(p.total / 8, 64, 1024);
       par::chunks(p.total, std::max(share, grain_elements / n),
                   [&](std::int64_t begin, std::int64_t end) {
                     for (std::int64_t j = 0; j < n; ++j) {
