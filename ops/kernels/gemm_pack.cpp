@@ -58,7 +58,7 @@ void pack_four(const double* from, std::int64_t step, std::int64_t k, std::int64
     for (int l = 0; l < 4; ++l) out[l] = from[l * step + p];
 }
 
-constexpr std::int64_t stretch = 128;  // elements of k
+constexpr std::int64_t stretch = 512;  // elements of k
 
 /// Lanes [l, end) by k from `from` to out, where their rows are not dense.
 template <class T>

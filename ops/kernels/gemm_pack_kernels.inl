@@ -2,6 +2,7 @@
 // Invariant: nothing is read beyond the elements that are asked for.
 #include <utility>
 
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include <thalweg/ops/kernels/gemm_pack_kernels.hpp>
@@ -83,6 +84,9 @@ template <class D, class T, int... R>
 HWY_INLINE void turn_square(Seq<R...>, D d, const T* from, std::int64_t lane_step, std::int64_t width,
                             T* out) {
   constexpr int n = static_cast<int>(sizeof...(R));
+  // The lines of the next lanes are asked for meanwhile: the hardware does not foresee so many short
+  // stretches.
+  (hwy::Prefetch(from + (n + R) * lane_step), ...);
   hn::Vec<D> v[] = {hn::LoadU(d, from + R * lane_step)...};
   transpose<n / 2>(Count<n / 2>(), d, v);
   (hn::StoreU(v[R], d, out + R * width), ...);

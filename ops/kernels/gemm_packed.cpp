@@ -14,6 +14,8 @@ constexpr std::int64_t column_block = 2048;       // columns of B packed at once
 constexpr std::int64_t long_row_block = 16 * gemm_row_block;  // rows of A packed at once
 constexpr std::int64_t packed_bytes = 6 << 20;  // more blocks of k are packed at once up to so much
 constexpr std::int64_t enough_items = 32;       // items of work that keep threads busy to the end
+constexpr std::int64_t enough_panels = 8;       // the same of items that pack a panel each
+constexpr std::int64_t group_panels = 4;        // panels at least that one thread takes in a row
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) noexcept { return (a + b - 1) / b; }
 std::int64_t round_up(std::int64_t n, std::int64_t step) noexcept { return ceil_div(n, step) * step; }
@@ -41,7 +43,7 @@ struct Packed {
     n_block = std::min(round_up(column_block, nr), round_up(g.n, nr));
     const std::int64_t panels = n_block / nr;
     // With one block of rows each panel of B serves one item, where there are enough of them.
-    shared_b = g.m > row_block || panels < enough_items;
+    shared_b = g.m > row_block || panels < enough_panels;
     if (shared_b)
       while (row_block > 4 * mr && ceil_div(m_block, row_block) * panels < enough_items)
         row_block = row_block / 2 / mr * mr;
@@ -62,24 +64,26 @@ struct Packed {
       from.panel(from.context, first + l, std::min(width, count - l), k0, k, width, out + l * k);
   }
 
-  /// Packs B (its panels come first) and A of `block`.
+  /// Packs A and B of `block`. Threads take stretches of the items, here and in multiply(): so the panels of
+  /// B run in the same order in both, with the parts of A spread among them, and mostly stay in the cache of
+  /// one core.
   void pack(const Block& block, bool b_too) const {
     const std::int64_t part = std::max(nr / mr, std::int64_t{1}) * mr;  // rows of A packed in one go
     const std::int64_t panels = b_too ? ceil_div(block.nb, nr) : 0, parts = ceil_div(block.mb, part);
+    const std::int64_t all = panels + parts;
     const auto run = [&](std::int64_t begin, std::int64_t end) noexcept {
       for (std::int64_t item = begin; item < end; ++item) {
-        const std::int64_t number = item / (panels + parts), at = item % (panels + parts);
-        const std::int64_t kb = block.kb0 + number;
-        if (at < panels)
-          pack_panels(b, block.j0, at * nr, (at + 1) * nr, block.nb, nr, kb,
-                      packed_b + offset(number, n_block));
-        else
-          pack_panels(a, block.i0, (at - panels) * part, (at - panels + 1) * part, block.mb, mr, kb,
+        const std::int64_t at = item / block.kbs, number = item % block.kbs, kb = block.kb0 + number;
+        const std::int64_t a_before = at * parts / all;
+        if ((at + 1) * parts / all > a_before)
+          pack_panels(a, block.i0, a_before * part, (a_before + 1) * part, block.mb, mr, kb,
                       packed_a + offset(number, m_block));
+        else
+          pack_panels(b, block.j0, (at - a_before) * nr, (at - a_before + 1) * nr, block.nb, nr, kb,
+                      packed_b + offset(number, n_block));
       }
     };
-    par::chunks((panels + parts) * block.kbs, std::max<std::int64_t>(1, chunk_packed / (nr * blocks.size)),
-                run);
+    par::chunks(all * block.kbs, std::max<std::int64_t>(1, chunk_packed / (nr * blocks.size)), run);
   }
 
   /// All k blocks of `block` for `rows`.
@@ -103,14 +107,18 @@ struct Packed {
     if (block.kb0 + block.kbs == blocks.count) gemm_finish(g, rows.row, rows.count, rows.col, rows.cols);
   }
 
-  /// Panels run fastest: an item's neighbours share its rows of A, the larger part of what it reads.
+  /// Panels in groups; in a group they run fastest, because an item's neighbours then share its rows of A,
+  /// the larger part of what it reads.
   void multiply(const Block& block) const {
     const std::int64_t row_blocks = ceil_div(block.mb, row_block), panels = ceil_div(block.nb, nr);
+    const std::int64_t group = std::max(group_panels, ceil_div(panels, 8)), group_items = group * row_blocks;
     const std::int64_t work = std::min(row_block, block.mb) * nr * blocks.size * block.kbs;
     const auto run = [&](std::int64_t begin, std::int64_t end) noexcept {
       alignas(64) T own[gemm_k_block * gemm_widest_panel / static_cast<std::int64_t>(sizeof(T))];
       for (std::int64_t item = begin; item < end; ++item) {
-        const std::int64_t row = item / panels * row_block, col = item % panels * nr;
+        const std::int64_t first = item / group_items * group, at = item % group_items;
+        const std::int64_t width = std::min(group, panels - first);
+        const std::int64_t row = at / width * row_block, col = (first + at % width) * nr;
         multiply_rows(block,
                       {block.i0 + row, std::min(row_block, block.mb - row), block.j0 + col,
                        std::min(nr, block.nb - col)},
