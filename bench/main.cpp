@@ -70,6 +70,18 @@ void write_file(const std::string& path, const std::string& text) {
   if (!out.flush()) throw std::runtime_error("bench: cannot write " + path);
 }
 
+/// For a process of its own, started by the memory row.
+int print_peak_memory(const std::string& program, std::string_view side) {
+  if (side == "ours") {
+    fmt::print("{}\n", vgg_peak_of_ours());
+    return 0;
+  }
+  Peer* peer = load_peer(program);
+  if (!peer) return 2;
+  fmt::print("{}\n", vgg_peak_of(*peer));
+  return 0;
+}
+
 int run(const Options& options, const std::string& program, const std::string& command) {
   Peer* peer = nullptr;
   if (!options.peer.empty() && !(peer = load_peer(program))) return 2;
@@ -116,6 +128,7 @@ int main(int argc, char** argv) {
       "list", po::bool_switch(&options.list), "name the rows and run none")(
       "check", po::bool_switch(&options.check), "fail if a registered op has no row")("help", "print this");
   all.add(visible).add_options()("name", po::value(&options.names));
+  if (argc == 3 && std::string_view(argv[1]) == "--peak-memory") return print_peak_memory(argv[0], argv[2]);
   try {
     po::variables_map map;
     po::store(po::command_line_parser(argc, argv).options(all).positional(po::positional_options_description().add("name", -1)).run(), map);

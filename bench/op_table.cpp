@@ -7,6 +7,8 @@
 #include <thalweg/ops/structured/linear.hpp>
 #include <thalweg/ops/structured/loss.hpp>
 #include <thalweg/ops/structured/matmul.hpp>
+#include <thalweg/ops/structured/norm.hpp>
+#include <thalweg/ops/structured/pool.hpp>
 #include <thalweg/ops/structured/random.hpp>
 #include <thalweg/ops/structured/reduce.hpp>
 #include <thalweg/ops/structured/scan.hpp>
@@ -168,6 +170,33 @@ OpCall conv_to_weights(bool large) {
           .flops = conv_flops(large)};
 }
 
+/// 4 M elements of 32 channels, and the same after pooling by 2.
+Tensor maps(bool large) { return large ? uniform({32, 32, 64, 64}) : uniform({1, 2, 6, 6}); }
+Tensor pooled_maps(bool large) { return large ? uniform({32, 32, 32, 32}) : uniform({1, 2, 3, 3}); }
+Tensor positions(bool large) { return indices(pooled_maps(large).shape(), 4).to(thalweg::DType::u8); }
+std::int64_t map_side(bool large) { return large ? 64 : 6; }
+Tensor per_channel(bool large) { return uniform({large ? 32 : 2}, 0.5, 1.5); }
+OpCall max_pool(bool large) { return {.in = {maps(large)}, .attrs = attrs(thalweg::MaxPoolOptions{})}; }
+OpCall max_pool_backward(bool large) {
+  const std::int64_t n = map_side(large);
+  return {.in = {pooled_maps(large), positions(large)}, .attrs = attrs(ops::MaxPool2dBackward::Attrs{.height = n, .width = n})};
+}
+OpCall max_pool_gather(bool large) {
+  return {.in = {maps(large), positions(large)}, .attrs = attrs(thalweg::MaxPoolOptions{})};
+}
+OpCall avg_pool(bool large) { return {.in = {maps(large)}, .attrs = attrs(thalweg::AvgPoolOptions{})}; }
+OpCall avg_pool_backward(bool large) {
+  const std::int64_t n = map_side(large);
+  return {.in = {pooled_maps(large)}, .attrs = attrs(ops::AvgPool2dBackward::Attrs{.height = n, .width = n})};
+}
+OpCall batch_norm(bool large) { return {.in = {maps(large), per_channel(large), per_channel(large)}}; }
+OpCall batch_norm_backward(bool large) {
+  return {.in = {maps(large), maps(large), per_channel(large), per_channel(large), per_channel(large)}};
+}
+OpCall batch_norm_inference(bool large) {
+  return {.in = {maps(large), per_channel(large), per_channel(large), per_channel(large), per_channel(large)}};
+}
+
 constexpr const char* part_of_backward = "libtorch computes it inside a backward pass only: see the row of its forward op";
 
 }  // namespace
@@ -211,6 +240,7 @@ const std::vector<OpEntry>& op_table() {
       {"absolute_difference", "", &two},
       {"kl_term", "", &kl},
       {"bce_with_logits", "", &bce},
+      {"relu_gradient", "", [](bool l) { return OpCall{.in = {square(l), thalweg::relu(square(l))}}; }},
       {"matmul", "", &matmul},
       {"matmul", "batched", &batched},
       {"linear", "", &linear},
@@ -221,6 +251,14 @@ const std::vector<OpEntry>& op_table() {
       {"conv2d_relu", "", &conv},
       {"conv2d_input_gradient", "", &conv_to_input, part_of_backward},
       {"conv2d_weight_gradient", "", &conv_to_weights, part_of_backward},
+      {"max_pool2d", "", &max_pool},
+      {"max_pool2d_backward", "", &max_pool_backward, part_of_backward},
+      {"max_pool2d_gather", "", &max_pool_gather, "libtorch computes it inside a second derivative only"},
+      {"avg_pool2d", "", &avg_pool},
+      {"avg_pool2d_backward", "", &avg_pool_backward, part_of_backward},
+      {"batch_norm", "", &batch_norm},
+      {"batch_norm_backward", "", &batch_norm_backward, part_of_backward},
+      {"batch_norm_inference", "", &batch_norm_inference, "", "", false},
       {"dropout", "", &dropout, "", "", false},
       {"softmax", "", &softmax},
       {"softmax", "columns", &softmax_columns, "", "softmax 0"},

@@ -146,7 +146,7 @@ OpCall pointwise_call(const OpInfo& op, bool large) {
   for (int i = 0; i < op.def->n_in; ++i) {
     const thalweg::Interval range = op.row->domain[i];
     Tensor t = uniform(shape, range.lo, range.hi);
-    if ((op.def->no_grad >> i) & 1u) t = t > (range.lo + range.hi) / 2;  // conditions are bool
+    if ((op.def->no_grad >> i) & 1u) t = t > 0.5;  // conditions are bool
     call.in.push_back(t);
   }
   if (op.name() == std::string_view("clamp"))  // without limits there would be nothing to do

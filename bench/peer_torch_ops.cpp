@@ -74,6 +74,7 @@ void add_pointwise(TorchOps& to) {
   to["bce_with_logits"] = binary([](const Tensor& a, const Tensor& b) {
     return at::binary_cross_entropy_with_logits(a, b, {}, {}, at::Reduction::None);
   });
+  to["relu_gradient"] = binary([](const Tensor& g, const Tensor& y) { return at::threshold_backward(g, y, 0); });
   to["where"] = [](In x, Numbers) { return at::where(x[0], x[1], x[2]); };
 }
 
@@ -124,6 +125,10 @@ void add_indexed(TorchOps& to) {
   to["linear_tanh"] = [](In x, Numbers) { return at::tanh(at::linear(x[0], x[1], x[2])); };
   to["conv2d"] = [](In x, Numbers) { return at::conv2d(x[0], x[1], x[2], 1, 1); };
   to["conv2d_relu"] = [](In x, Numbers) { return at::relu(at::conv2d(x[0], x[1], x[2], 1, 1)); };
+  to["max_pool2d"] = unary([](const Tensor& x) { return at::max_pool2d(x, 2); });
+  to["avg_pool2d"] = unary([](const Tensor& x) { return at::avg_pool2d(x, 2); });
+  to["batch_norm"] = [](In x, Numbers) { return at::batch_norm(x[0], x[1], x[2], {}, {}, true, 0.1, 1e-5, false); };
+  to["batch_norm_inference"] = [](In x, Numbers) { return at::batch_norm(x[0], x[3], x[4], x[1], x[2], false, 0.1, 1e-5, false); };
 }
 
 void add_shapes(TorchOps& to) {

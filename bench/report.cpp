@@ -45,7 +45,9 @@ std::string goal_text(const Row& row) {
 std::string percent(double v) { return v > 0 ? fmt::format("{:.0f} %", v * 100) : ""; }
 std::string ratio_text(const Row& row) { return row.peer_median > 0 ? fmt::format("{:.2f}", row.ratio()) : ""; }
 std::string peer_text(const Row& row) {
-  return row.peer_median > 0 ? value_text(row, row.peer_median) + fmt::format(" ({})", row.peer_threads) : "";
+  if (row.peer_median <= 0) return "";
+  const std::string value = value_text(row, row.peer_median);
+  return row.peer_threads > 0 ? fmt::format("{} ({})", value, row.peer_threads) : value;
 }
 
 std::string cpu_name() {

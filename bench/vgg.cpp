@@ -1,7 +1,14 @@
 // Rows of the VGG: train step, inference, each layer's convolution in three directions, peak memory. Depends on nn.
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
 #include <thalweg/ops/structured/conv.hpp>
 #include <thalweg/thalweg.hpp>
 
+#include "measure.hpp"
 #include "nets.hpp"
 #include "ops.hpp"
 
@@ -12,7 +19,110 @@ namespace ops = thalweg::ops;
 
 namespace {
 
+namespace nn = thalweg::nn;
+namespace optim = thalweg::optim;
+
 constexpr double float_bytes = 4;
+constexpr double vgg_parameters = 9231114;
+
+/// The network in the library's ops, with its running statistics.
+struct Vgg {
+  struct Block {
+    Tensor filters, bias, scale, shift, mean, variance;
+    bool pool;
+  };
+  std::vector<Block> blocks;
+  nn::Linear last{{.in = 512, .out = 10}};
+
+  Vgg() {
+    for (const VggLayer& l : vgg_layers) {
+      const double bound = std::sqrt(6.0 / static_cast<double>(9 * (l.in + l.out)));
+      blocks.push_back({uniform({l.out, l.in, 3, 3}, -bound, bound).set_requires_grad(), thalweg::zeros({l.out}).set_requires_grad(),
+                        thalweg::ones({l.out}).set_requires_grad(), thalweg::zeros({l.out}).set_requires_grad(),
+                        thalweg::zeros({l.out}), thalweg::ones({l.out}), l.pool});
+    }
+  }
+  std::vector<Tensor> parameters() const {
+    std::vector<Tensor> all;
+    for (const Block& b : blocks)
+      for (const Tensor& t : {b.filters, b.bias, b.scale, b.shift}) all.push_back(t);
+    all.push_back(last.weight);
+    all.push_back(last.bias);
+    return all;
+  }
+  static Tensor normalised(Block& b, const Tensor& x, bool training) {
+    if (!training) return thalweg::batch_norm_inference(x, b.mean, b.variance, b.scale, b.shift);
+    const thalweg::BatchNormResult r = thalweg::batch_norm(x, b.scale, b.shift);
+    const thalweg::NoGrad off;
+    b.mean.mul_(0.9).add_(r.mean.detach() * 0.1);
+    b.variance.mul_(0.9).add_(r.variance.detach() * 0.1);
+    return r.y;
+  }
+  Tensor forward(const Tensor& x, bool training) {
+    Tensor y = x;
+    for (Block& b : blocks) {
+      y = thalweg::conv2d(y, b.filters, b.bias, {.padding = {1}, .activation = thalweg::Activation::relu});
+      y = normalised(b, y, training);
+      if (b.pool) y = thalweg::max_pool2d(y);
+    }
+    return last(y.mean({.dims = {2, 3}}));
+  }
+};
+
+struct Training {
+  Vgg net;
+  optim::Adam adam{net.parameters()};
+  Tensor x = uniform({vgg_batch, 3, 32, 32}, 0, 1), labels = indices({vgg_batch}, 10);
+  void step() {
+    const Tensor loss = thalweg::cross_entropy(net.forward(x, true), labels);
+    adam.zero_grad();
+    loss.backward();
+    adam.step();
+  }
+  void infer() {
+    const thalweg::NoGrad off;
+    net.forward(x, false);
+  }
+};
+
+/// Bytes of all layers' outputs.
+double activation_bytes() {
+  double n = 0;
+  for (const VggLayer& l : vgg_layers) n += float_bytes * static_cast<double>(vgg_batch * l.out * l.size * l.size);
+  return n;
+}
+
+/// Inference: each convolution writes its output, batch norm reads and writes it. Training: that, the statistics' pass, and
+/// backward two passes of batch norm and two of the convolution over the gradients; Adam as in its own row. The first layer
+/// needs no gradient of its input.
+Work vgg_work(bool training) {
+  Work w{.read = activation_bytes(), .written = 2 * activation_bytes(), .in_turn = true};
+  for (const VggLayer& l : vgg_layers) w.flops += convolution_flops(l) * (!training ? 1 : l.in == 3 ? 2 : 3);
+  if (!training) return w;
+  w.read += 6 * activation_bytes() + 4 * float_bytes * vgg_parameters;
+  w.written += 2 * activation_bytes() + 3 * float_bytes * vgg_parameters;
+  return w;
+}
+
+Ready vgg_run(bool training) {
+  const auto vgg = std::make_shared<Training>();
+  Ready r{.peer = {.name = training ? "vgg step" : "vgg inference"}, .work = vgg_work(training)};
+  r.peer.in = {array_of(vgg->x), array_of(vgg->labels)};
+  r.ours = [vgg, training](std::int64_t times) {
+    for (std::int64_t i = 0; i < times; ++i) training ? vgg->step() : vgg->infer();
+  };
+  return r;
+}
+
+/// "VmHWM" of this process, in MB.
+double resident_peak() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("VmHWM:")) return std::strtod(line.c_str() + 6, nullptr) / 1024;
+  return 0;
+}
+
+constexpr int steps_for_memory = 3;
 
 /// One direction of a layer's convolution: 0 forward, 1 to the input, 2 to the weights.
 Ready convolution(const VggLayer& l, int direction) {
@@ -39,17 +149,57 @@ Ready convolution(const VggLayer& l, int direction) {
 
 void add_convolutions(std::vector<Case>& to) {
   constexpr const char* names[] = {"forward", "to input", "to weights"};
-  for (const VggLayer& l : vgg_layers)
+  for (const VggLayer& l : vgg_layers) {
+    if (&l == &vgg_layers.back()) break;  // the same as the one before
     for (int direction = 0; direction < 3; ++direction)
       to.push_back({.group = "convolutions of the VGG, batch 128",
                     .name = "conv " + std::to_string(l.in) + " to " + std::to_string(l.out) + ", " + std::to_string(l.size) + "x" +
                             std::to_string(l.size) + ", " + names[direction],
                     .make = [&l, direction] { return convolution(l, direction); }});
+  }
+}
+
+}  // namespace
+
+double vgg_peak_of_ours() {
+  const double before = resident_peak();
+  vgg_run(true).ours(steps_for_memory);
+  return resident_peak() - before;
+}
+
+double vgg_peak_of(Peer& peer) {
+  const Tensor x = uniform({vgg_batch, 3, 32, 32}, 0, 1), labels = indices({vgg_batch}, 10);
+  const double before = resident_peak();
+  const PeerCall call{.name = "vgg step", .in = {array_of(x), array_of(labels)}};
+  peer.make(call)->run(steps_for_memory);
+  return resident_peak() - before;
+}
+
+namespace {
+
+/// What this program prints when it is started as `bench --peak-memory SIDE`.
+double peak_in_a_process(const std::string& side) {
+  const std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
+  std::FILE* out = popen(("'" + self + "' --peak-memory " + side).c_str(), "r");
+  if (!out) return 0;
+  char text[64] = "";
+  const bool read = std::fgets(text, sizeof text, out) != nullptr;
+  return pclose(out) == 0 && read ? std::strtod(text, nullptr) : 0;
 }
 
 }  // namespace
 
 void add_vgg_cases(std::vector<Case>& to) {
+  to.push_back({.group = "steps", .name = "vgg train step, batch 128", .make = [] { return vgg_run(true); }, .goal = 0.45});
+  to.push_back({.group = "steps", .name = "vgg inference, batch 128", .make = [] { return vgg_run(false); }, .goal = 0.17});
+  to.push_back(scaling_case("vgg train step: 1 to 2 threads", [] { return vgg_run(true); }, 1.85));
+  Case memory{.group = "steps", .name = "vgg train step, peak memory"};
+  memory.custom = [](Row& row, Peer* peer) {
+    row.unit = "MB";
+    row.median = peak_in_a_process("ours");
+    if (peer) row.peer_median = peak_in_a_process("libtorch");
+  };
+  to.push_back(memory);
   add_convolutions(to);
 }
 
