@@ -58,8 +58,6 @@ void pack_four(const double* from, std::int64_t step, std::int64_t k, std::int64
     for (int l = 0; l < 4; ++l) out[l] = from[l * step + p];
 }
 
-constexpr std::int64_t stretch = 512;  // elements of k
-
 /// Lanes [l, end) by k from `from` to out, where their rows are not dense.
 template <class T>
 void turn_lanes(const GemmOperand<T>& from, std::int64_t l, std::int64_t end, std::int64_t k,
@@ -115,21 +113,15 @@ void gemm_pack_panel(const GemmOperand<T>& from, std::int64_t first, std::int64_
     }
     return;
   }
-  // A stretch of k at a time, so that what is written stays in the first-level cache till its lines are full.
-  for (std::int64_t p0 = 0; p0 < k; p0 += stretch) {
-    const std::int64_t n = std::min(stretch, k - p0);
-    const T* at = src + p0 * from.k_step;
-    T* to = out + p0 * width;
-    std::int64_t l = 0;
-    if (from.k_step == 1) {
-      const auto& kernels = gemm_pack_kernels<T>();
-      const std::int64_t whole = n / kernels.turned * kernels.turned;
-      if (whole > 0) l = kernels.turn(at, from.lane_step, whole, count, width, to);
-      turn_lanes({at + whole, from.lane_step, 1}, 0, l, n - whole, width, to + whole * width);
-    }
-    turn_lanes({at, from.lane_step, from.k_step}, l, count, n, width, to);
-    for (std::int64_t p = 0; p < n; ++p) std::fill(to + p * width + count, to + (p + 1) * width, T{0});
+  std::int64_t l = 0;
+  if (from.k_step == 1) {
+    const auto& kernels = gemm_pack_kernels<T>();
+    const std::int64_t whole = k / kernels.turned * kernels.turned;
+    if (whole > 0) l = kernels.turn(src, from.lane_step, whole, count, width, out);
+    turn_lanes({src + whole, from.lane_step, 1}, 0, l, k - whole, width, out + whole * width);
   }
+  turn_lanes({src, from.lane_step, from.k_step}, l, count, k, width, out);
+  for (std::int64_t p = 0; p < k; ++p) std::fill(out + p * width + count, out + (p + 1) * width, T{0});
 }
 
 template void gemm_pack_panel<float>(const GemmOperand<float>&, std::int64_t, std::int64_t, std::int64_t,

@@ -88,6 +88,14 @@ TEST_CASE("gemm over several row blocks, column blocks and long row blocks") {
   });
 }
 
+TEST_CASE(
+    "gemm over several blocks of k: panels packed by their users, shared ones, and long sums shared out") {
+  on_targets([] {
+    check_shapes<float>({{40, 420, 800}, {140, 110, 800}, {20, 35, 1700}, {5, 3, 40000}, {130, 50, 1600}});
+    check_shapes<double>({{20, 210, 800}, {20, 35, 1700}});
+  });
+}
+
 TEST_CASE("gemm of one row, one column and one element: every layout, block and segment, one set of bits") {
   std::vector<Dims> shapes;
   for (std::int64_t k : {1, 2, 7, 8, 15, 16, 17, 63, 64, 65, 200}) shapes.push_back({1, 19, k});
@@ -150,19 +158,22 @@ TEST_CASE("one row as part of a tall product has the chain of a matrix's row") {
 }
 
 TEST_CASE("the bits of gemm do not depend on the number of threads") {
-  Array<float> a({300, 500}), b({500, 200}, Layout::transposed);
-  a.random(3), b.random(4);
-  on_targets([&] {
+  const auto check = [](const Dims& s) {
+    Array<float> a({s[0], s[2]}), b({s[2], s[1]}, Layout::transposed);
+    a.random(3), b.random(4);
     for (GemmPath path : both_paths) {
       const ForcedPath forced(path);
       std::vector<float> bits;
       on_threads([&] {
-        Array<float> c({300, 200});
+        Array<float> c({s[0], s[1]});
         gemm(kernels::gemm_args(a.view(), b.view(), c.view()));
         if (bits.empty()) bits = c.values();
         CHECK(same_bits(c.values(), bits));
       });
     }
+  };
+  on_targets([&] {
+    for (const Dims& s : {Dims{300, 200, 500}, Dims{70, 430, 500}, Dims{24, 30, 5000}}) check(s);
   });
 }
 
@@ -189,7 +200,7 @@ TEST_CASE("gemm of no products gives zeros, bias or what was there; empty result
 TEST_CASE("gemm adds to C with accumulate") {
   on_targets([] {
     for (GemmPath path : both_paths)
-      for (std::int64_t k : {5, 500}) {
+      for (std::int64_t k : {5, 500, 2000}) {
         const ForcedPath forced(path);
         Array<float> a({13, k}), b({k, 53}), c({13, 53}), plain({13, 53}), before({13, 53});
         a.random(5), b.random(6), c.random(7), before.random(7);
