@@ -63,6 +63,32 @@ HWY_INLINE V SinShifted(D d, V x, uint64_t quarter) {
   return hn::Xor(y, hn::BitCast(d, sign));
 }
 
+/// As SinShifted to 2^-32, which is plenty for a float: x is one, so what remains of it is never tiny.
+template <class D, class V>
+HWY_INLINE V SinShiftedOfFloat(D d, V x, uint64_t quarter) {
+  const BitsTag<D> db;
+  const V magic = Number(d, Format<double>::round_magic);
+  const V shifted = hn::MulAdd(x, Number(d, 0.63661977236758134308), magic);
+  const V n = hn::Sub(shifted, magic);
+  const V r0 = hn::NegMulAdd(n, Number(d, 0x1.921fb544p+0), x);
+  const V r1 = hn::NegMulAdd(n, Number(d, 0x1.0b4611a6p-34), r0);
+  const V r = hn::NegMulAdd(n, Number(d, 0x1.3198a2e037073p-69), r1);
+
+  const V z = hn::Mul(r, r);
+  const V s = Poly(d, z, -0.16666666666666665, 0.0083333333333309366, -0.00019841269836740532,
+                   2.7557316093198405e-6, -2.5051129896450186e-8);
+  const V c = Poly(d, z, -0.5, 0.041666666666666665, -0.001388888888888739, 2.4801587298754401e-5,
+                   -2.755731726587808e-7);
+  const V sine = hn::MulAdd(hn::Mul(r, z), s, r);
+  const V cosine = hn::MulAdd(z, c, Number(d, 1));
+
+  const auto q = hn::Add(hn::BitCast(db, shifted), hn::Set(db, quarter));
+  const auto odd = hn::TestBit(q, hn::Set(db, uint64_t{1}));
+  const auto sign = hn::ShiftLeft<62>(hn::And(q, hn::Set(db, uint64_t{2})));
+  const V y = hn::IfThenElse(hn::MaskFromVec(hn::BitCast(d, hn::VecFromMask(db, odd))), cosine, sine);
+  return hn::Xor(y, hn::BitCast(d, sign));
+}
+
 /// Lanes too large for the three-part reduction (or infinite, or NaN) are done by libm, each by itself.
 template <class Which, class D, class V>
 HWY_NOINLINE V PatchLargeAngles(D d, V x, V y) {
@@ -92,12 +118,17 @@ HWY_NOINLINE V CosDouble(D d, V x) {
 struct CallSin {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
+    const V y = SinShiftedOfFloat(d, x, 0);
+    if (HWY_LIKELY(hn::AllTrue(d, hn::Le(hn::Abs(x), Number(d, 1e6)))))
+      return hn::IfThenElse(hn::Lt(hn::Abs(x), Number(d, 0x1p-27)), x, y);  // also keeps the sign of -0
     return SinDouble(d, x);
   }
 };
 struct CallCos {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
+    const V y = SinShiftedOfFloat(d, x, 1);
+    if (HWY_LIKELY(hn::AllTrue(d, hn::Le(hn::Abs(x), Number(d, 1e6))))) return y;
     return CosDouble(d, x);
   }
 };
