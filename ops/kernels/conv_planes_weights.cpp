@@ -20,34 +20,26 @@ constexpr std::int64_t row_products = 1 << 19;
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) noexcept { return (a + b - 1) / b; }
 
-/// The output rows in [first, end) at which vertical tap `tap` meets the input.
-struct RowsMet {
-  std::int64_t first = 0, end = 0, source = 0;
-};
-RowsMet rows_met(const ConvGeometry& g, std::int64_t tap, std::int64_t first, std::int64_t end) noexcept {
-  const std::int64_t shift = tap * g.dilation[0] - g.padding[0];
-  RowsMet m{std::max(first, shift >= 0 ? 0 : ceil_div(-shift, g.stride[0])), end, 0};
-  const std::int64_t room = g.in[0] - shift;
-  m.end = std::min(end, room <= 0 ? 0 : (room - 1) / g.stride[0] + 1);
-  m.source = m.first * g.stride[0] + shift;
-  return m;
+TapAxis axis(const ConvGeometry& g, int i) noexcept {
+  return {g.in[i], g.out[i], g.kernel[i], g.stride[i], g.padding[i], g.dilation[i]};
 }
 
-TapAxis axis(const ConvGeometry& g) noexcept {
-  return {g.in[1], g.out[1], g.kernel[1], g.stride[1], g.padding[1], g.dilation[1]};
-}
-
-/// As many output rows as leave the input's rows and copies of the gradient's on the stack; 0 if not even one.
+/// As many output rows as leave the input's planes and copies of the gradient's rows on the stack; rows = 0 if not
+/// even one does.
 template <class T>
-std::int64_t rows_at_once(const ConvGeometry& g, const RowLayout& layout, std::int64_t columns) noexcept {
-  const std::int64_t reach = (g.kernel[0] - 1) * g.dilation[0] + 1, channels = g.in_channels / g.groups;
-  const std::int64_t products = columns * (g.out_channels / g.groups) * channels;
+PlaneLayout layout_of(const ConvGeometry& g) noexcept {
+  const std::int64_t channels = g.in_channels / g.groups;
+  const PlaneAxis y = plane_axis(axis(g, 0), false), x = plane_axis(axis(g, 1), false);
+  PlaneLayout l;
   for (std::int64_t rows = g.out[0]; rows > 0; rows /= 2) {
-    const bool fits = channels * ((rows - 1) * g.stride[0] + reach) * layout.row <= plane_elements<T> &&
-                      maps_at_once * rows * columns <= plane_elements<T> / 2;
-    if (fits && (rows <= 8 || rows * products <= row_products)) return rows;
+    l = PlaneLayout(y, x, rows);
+    const std::int64_t products = rows * g.out[1] * (g.out_channels / g.groups) * channels;
+    if (channels * l.plane <= plane_elements<T> && maps_at_once * rows * l.pitch <= plane_elements<T> / 2 &&
+        (rows <= 8 || products <= row_products))
+      return l;
   }
-  return 0;
+  l.rows = 0;
+  return l;
 }
 
 template <class T>
@@ -59,17 +51,22 @@ class PlanesWeights {
         x_(x),
         dw_(dw),
         kernels_(conv_kernels<T>()),
-        layout_(row_layout(axis(g), false, kernels_.lanes)),
+        layout_(layout_of<T>(g)),
         channels_(g.in_channels / g.groups),
         maps_(g.out_channels / g.groups),
-        columns_(ceil_div(g.out[1], kernels_.lanes) * kernels_.lanes),
-        rows_(rows_at_once<T>(g, layout_, columns_)),
-        items_(g.batch * ceil_div(g.out[0], rows_)),
+        shifts_(channels_ * g.kernel[0] * g.kernel[1]),
+        direct_(g.out[1] % kernels_.lanes == 0),
+        items_(g.batch * ceil_div(g.out[0], std::max<std::int64_t>(1, layout_.rows))),
         parts_count_(std::min(most_parts, items_)),
-        part_(g.out_channels * channels_ * g.kernel[0] * g.kernel[1]),
+        part_(g.out_channels * shifts_),
         parts_(static_cast<std::size_t>(parts_count_ * part_)) {}
 
   void run() noexcept {
+    for (std::int64_t s = 0; s < shifts_; ++s) {
+      const std::int64_t taps = g_.kernel[0] * g_.kernel[1], t = s % taps;
+      x_at_[s] = s / taps * layout_.plane + tap_place(layout_, 0, 0, t / g_.kernel[1], t % g_.kernel[1]);
+      out_at_[s] = s;
+    }
     par::chunks(parts_count_, 1, [&](std::int64_t begin, std::int64_t end) noexcept {
       for (std::int64_t i = begin; i < end; ++i) part(i);
     });
@@ -87,93 +84,75 @@ class PlanesWeights {
   void part(std::int64_t index) noexcept {
     T* to = parts_.data() + index * part_;
     std::fill_n(to, part_, T{0});
-    const std::int64_t blocks = ceil_div(g_.out[0], rows_);
+    const std::int64_t blocks = ceil_div(g_.out[0], layout_.rows);
     for (std::int64_t i = items_ * index / parts_count_; i < items_ * (index + 1) / parts_count_; ++i)
       for (std::int64_t group = 0; group < g_.groups; ++group)
-        rows(i / blocks, group, i % blocks * rows_, to + group * maps_ * part_ / g_.out_channels);
+        rows(i / blocks, group, i % blocks * layout_.rows, to + group * maps_ * shifts_);
   }
 
-  /// Output rows [first, first + rows_) of one image and group.
+  /// Output rows first, first + 1, .. of one image and group.
   void rows(std::int64_t image, std::int64_t group, std::int64_t first, T* to) const noexcept {
-    alignas(64) T planes[plane_elements<T>];
-    const std::int64_t end = std::min(first + rows_, g_.out[0]);
-    std::int64_t begin = g_.in[0], stop = 0;
-    for (std::int64_t ky = 0; ky < g_.kernel[0]; ++ky) {
-      const RowsMet m = rows_met(g_, ky, first, end);
-      if (m.first >= m.end) continue;
-      begin = std::min(begin, m.source);
-      stop = std::max(stop, m.source + (m.end - 1 - m.first) * g_.stride[0] + 1);
-    }
-    if (begin >= stop) return;
+    alignas(64) T planes[plane_elements<T> + plane_slack];
     const std::int64_t pixels = g_.in[0] * g_.in[1];
+    const T* from = x_ + (image * g_.groups + group) * channels_ * pixels;
     for (std::int64_t c = 0; c < channels_; ++c)
-      lay_rows(x_ + ((image * g_.groups + group) * channels_ + c) * pixels + begin * g_.in[1], stop - begin,
-               g_.in[1], layout_, planes + c * (stop - begin) * layout_.row);
-    RowTap taps[most_row_taps];
-    const std::int64_t across =
-        row_taps(axis(g_), false, 0, layout_, taps);
+      lay_plane(layout_, first, from + c * pixels, g_.in[0], g_.in[1], planes + c * layout_.plane);
+    std::fill_n(planes + channels_ * layout_.plane, plane_slack, T{0});
     for (std::int64_t map = 0; map < maps_; map += maps_at_once)
-      block(image * g_.out_channels + group * maps_ + map, std::min(maps_at_once, maps_ - map), first, end, begin, stop,
-            planes, taps, across, to + map * part_ / g_.out_channels);
+      block(image * g_.out_channels + group * maps_ + map, std::min(maps_at_once, maps_ - map), first, planes,
+            to + map * shifts_);
   }
 
   /// A few maps of the gradient with all shifts of the input.
-  void block(std::int64_t map, std::int64_t maps, std::int64_t first, std::int64_t end, std::int64_t begin,
-             std::int64_t stop, const T* planes, const RowTap* taps, std::int64_t across, T* to) const noexcept {
-    alignas(64) T own[plane_elements<T> / 2];
-    const std::int64_t pixels = g_.out[0] * g_.out[1], height = end - first;
-    const T* from = dy_ + map * pixels + first * g_.out[1];
+  void block(std::int64_t map, std::int64_t maps, std::int64_t first, const T* planes, T* to) const noexcept {
+    alignas(64) T own[plane_elements<T> / 2 + maps_at_once * plane_slack];
+    const std::int64_t pixels = g_.out[0] * g_.out[1], height = std::min(layout_.rows, g_.out[0] - first);
     ConvDots<T> t;
     t.maps = maps;
+    t.g = dy_ + map * pixels + first * g_.out[1];
     t.g_step = pixels, t.g_row = g_.out[1];
-    if (columns_ != g_.out[1]) {  // lanes past a row's end must be zeros
-      for (std::int64_t i = 0; i < maps; ++i)
-        for (std::int64_t r = 0; r < height; ++r) {
-          T* row = own + (i * height + r) * columns_;
-          std::copy_n(from + i * pixels + r * g_.out[1], g_.out[1], row);
-          std::fill(row + g_.out[1], row + columns_, T{0});
+    t.x = planes;
+    t.x_row = layout_.pitch;
+    t.rows = height, t.columns = g_.out[1];
+    if (!direct_) {  // one long row, with zeros between rows and at the end
+      const std::int64_t run = (height - 1) * layout_.pitch + g_.out[1];
+      t.g_step = t.columns = ceil_div(run, kernels_.lanes) * kernels_.lanes;
+      t.rows = 1;
+      for (std::int64_t i = 0; i < maps; ++i) {
+        T *row = own + i * t.g_step, *const end = row + t.g_step;
+        for (std::int64_t r = 0; r < height; ++r, row += layout_.pitch) {
+          std::copy_n(t.g + i * pixels + r * g_.out[1], g_.out[1], row);
+          std::fill(row + g_.out[1], std::min(row + layout_.pitch, end), T{0});
         }
-      from = own;
-      t.g_step = height * columns_, t.g_row = columns_;
+        std::fill(std::min(row, end), end, T{0});
+      }
+      t.g = own;
     }
-    std::int64_t x_at[most_shifts], out_at[most_shifts];
-    t.x_at = x_at, t.out_at = out_at;
-    t.x_row = g_.stride[0] * layout_.row;
-    t.columns = columns_;
+    t.x_at = x_at_, t.out_at = out_at_;
+    t.shifts = shifts_;
     t.out = to;
-    t.out_step = part_ / g_.out_channels;
-    for (std::int64_t ky = 0; ky < g_.kernel[0]; ++ky) {
-      const RowsMet m = rows_met(g_, ky, first, end);
-      if (m.first >= m.end) continue;
-      t.shifts = 0;
-      for (std::int64_t c = 0; c < channels_; ++c)
-        for (std::int64_t i = 0; i < across; ++i) {
-          x_at[t.shifts] = (c * (stop - begin) + m.source - begin) * layout_.row + taps[i].at;
-          out_at[t.shifts++] = (c * g_.kernel[0] + ky) * g_.kernel[1] + taps[i].tap;
-        }
-      t.x = planes;
-      t.g = from + (m.first - first) * t.g_row;
-      t.rows = m.end - m.first;
-      kernels_.dots(t);
-    }
+    t.out_step = shifts_;
+    kernels_.dots(t);
   }
 
   const ConvGeometry& g_;
   const T *dy_, *x_;
   T* dw_;
   const ConvKernels<T>& kernels_;
-  const RowLayout layout_;
-  const std::int64_t channels_, maps_, columns_, rows_, items_, parts_count_, part_;
+  const PlaneLayout layout_;
+  const std::int64_t channels_, maps_, shifts_;
+  const bool direct_;  ///< rows of the gradient are whole vectors, read in place
+  const std::int64_t items_, parts_count_, part_;
   mem::Scratch<T> parts_;
+  std::int64_t x_at_[most_shifts], out_at_[most_shifts];
 };
 
 }  // namespace
 
 template <class T>
 bool planes_weights_apply(const ConvGeometry& g) noexcept {
-  const std::int64_t lanes = conv_kernels<T>().lanes;
-  return g.batch > 0 && g.kernel[1] <= most_row_taps && g.in_channels / g.groups * g.kernel[1] <= most_shifts &&
-         rows_at_once<T>(g, row_layout(axis(g), false, lanes), ceil_div(g.out[1], lanes) * lanes) > 0;
+  return g.batch > 0 && g.in_channels / g.groups * g.kernel[0] * g.kernel[1] <= most_shifts &&
+         layout_of<T>(g).rows > 0;
 }
 
 template <class T>

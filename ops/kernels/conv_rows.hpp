@@ -1,30 +1,48 @@
-// How rows of pixels are laid out for the planes path: a stride takes them apart into phases, so that every
-// tap reads neighbours, and zeros stand at their ends. Depends on conv_taps; internal to the convolution.
+// How pixels are laid out for the planes path: a stride takes rows and columns apart into phases, so that
+// every tap reads neighbours, and zeros stand around. Depends on conv_taps; internal to the convolution.
+// Invariant: position (i, j) of a block reads its tap at tap_place() + i pitch + j.
 #pragma once
 
 #include <thalweg/ops/kernels/conv_taps.hpp>
 
 namespace thalweg::kernels {
 
-inline constexpr std::int64_t most_row_taps = 64;
-/// Elements of a plane's part on the stack: 128 KiB.
+/// Elements of the planes of a block, which are on the stack: 128 KiB.
 template <class T>
 inline constexpr std::int64_t plane_elements = (128 << 10) / static_cast<std::int64_t>(sizeof(T));
+/// Zeros behind them, since whole vectors are read.
+inline constexpr std::int64_t plane_slack = 64;
 
-/// A row is `phases` stretches of `phase` elements; stretch r holds columns r, r + phases, .. from `left` on.
-struct RowLayout {
-  std::int64_t phases = 1, left = 0, phase = 0, row = 0, taps = 0;
+/// One axis: position i of phase r of the destination (index r + i dest_step) reads source index phases (i + q) +
+/// rest for taps with low <= q <= high.
+struct PlaneAxis {
+  TapAxis axis;
+  bool backward = false;
+  std::int64_t dest_step = 1, phases = 1, low = 0, high = 0, positions = 0, taps = 0;
 };
-RowLayout row_layout(const TapAxis& axis, bool backward, std::int64_t lanes) noexcept;
+PlaneAxis plane_axis(const TapAxis& axis, bool backward) noexcept;
 
-/// Tap `tap` of the destination's position j (of its phase) reads element at + j of a row.
-struct RowTap {
-  std::int64_t tap = 0, at = 0;
+/// The planes of `rows` positions of the vertical axis by all of the horizontal one.
+struct PlaneLayout {
+  PlaneAxis y, x;
+  std::int64_t rows = 0, pitch = 0, part = 0, plane = 0;
+  PlaneLayout() = default;
+  PlaneLayout(const PlaneAxis& y_, const PlaneAxis& x_, std::int64_t rows_) noexcept
+      : y(y_),
+        x(x_),
+        rows(rows_),
+        pitch(x_.positions + x_.high - x_.low),
+        part((rows_ + y_.high - y_.low) * pitch),
+        plane(part * y_.phases * x_.phases) {}
 };
-std::int64_t row_taps(const TapAxis& axis, bool backward, std::int64_t phase, const RowLayout& layout,
-                      RowTap* to) noexcept;
 
+/// Where a tap's first element lies in a plane, for phases (r, s) of the destination; -1: it meets none.
+std::int64_t tap_place(const PlaneLayout& layout, std::int64_t r, std::int64_t s, std::int64_t tap_y,
+                       std::int64_t tap_x) noexcept;
+
+/// Lays out one channel for positions first, first + 1, .. of the vertical axis.
 template <class T>
-void lay_rows(const T* from, std::int64_t rows, std::int64_t width, const RowLayout& layout, T* to) noexcept;
+void lay_plane(const PlaneLayout& layout, std::int64_t first, const T* from, std::int64_t height, std::int64_t width,
+               T* to) noexcept;
 
 }  // namespace thalweg::kernels
