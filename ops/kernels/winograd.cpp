@@ -20,6 +20,10 @@ constexpr std::int64_t product_tiles = 64;      // tiles whose products one chun
 constexpr std::int64_t weight_run = 32;         // input channels whose weights are transformed together
 constexpr std::int64_t bias_pixels = 16;
 
+// Where it pays, as measured against the direct path: with fewer channels the transforms, with fewer tiles
+// the weights' transforms eat up what is gained, and products must be fewer by 7 : 5 at least.
+constexpr std::int64_t least_channels = 16, least_tiles = 4;
+
 /// What is convolved: x [batch, from.channels, ...] to y [batch, to.channels, ...].
 struct Problem {
   std::int64_t batch = 0;
@@ -109,71 +113,79 @@ class Convolution {
     const std::int64_t c0 = q0 * panel, c1 = std::min(q1 * panel, weights_.channels);
     const std::int64_t runs = ceil_div(p_.from.channels, weight_run), tap = p_.turned ? -lanes_ : lanes_;
     const std::int64_t chunks = (c1 - c0) / lanes_;
-    par::chunks(chunks * runs, 4, [&](std::int64_t begin, std::int64_t end) noexcept {
-      const Pieces::Lease lease(pieces_);
-      float* const buffer = lease.data();
-      for (std::int64_t item = begin; item < end; ++item) {
-        // The order in which the kernels lie in memory.
-        const std::int64_t c = c0 + (p_.w_from == 9 ? item / runs : item % chunks) * lanes_;
-        const std::int64_t k = (p_.w_from == 9 ? item % runs : item / chunks) * weight_run;
-        const std::int64_t n = std::min(weight_run, p_.from.channels - k), planes = p_.to.channels - c;
-        const float* const w = p_.w + c * p_.w_to + k * p_.w_from;
-        if (p_.w_from == 9) {
-          for (std::int64_t l = 0; l < std::min(lanes_, planes); ++l)
-            prefetch(w + l * p_.w_to + 9 * weight_run, 9 * weight_run);
-          tiles_.load(w, p_.w_to, planes, 1, 9 * n, buffer, 0);
-        } else {
-          for (std::int64_t i = 0; i < n; ++i) {
-            prefetch(w + i * p_.w_from + 9 * lanes_, 9 * lanes_);
-            tiles_.load(w + i * p_.w_from, p_.w_to, planes, 1, 9, buffer + i * 9 * lanes_, 0);
-          }
-        }
-        const Place at = weights_.place(c);
-        stage(buffer + (p_.turned ? 8 * lanes_ : 0), {3 * tap, tap, 9 * lanes_},
-              u_.data() + at.offset - weights_.start(q0) + k * at.tile,
-              {plan_.sizes.points * at.point, at.point, at.tile}, n);
-      }
-    });
+    par::chunks(chunks * runs, chunk_vectors / (plan_.points * weight_run),
+                [&](std::int64_t begin, std::int64_t end) noexcept {
+                  const Pieces::Lease lease(pieces_, begin, chunks * runs);
+                  float* const buffer = lease.data();
+                  for (std::int64_t item = begin; item < end; ++item) {
+                    // The order in which the kernels lie in memory.
+                    const std::int64_t c = c0 + (p_.w_from == 9 ? item / runs : item % chunks) * lanes_;
+                    const std::int64_t k = (p_.w_from == 9 ? item % runs : item / chunks) * weight_run;
+                    const std::int64_t n = std::min(weight_run, p_.from.channels - k),
+                                       planes = p_.to.channels - c;
+                    const float* const w = p_.w + c * p_.w_to + k * p_.w_from;
+                    if (p_.w_from == 9) {
+                      for (std::int64_t l = 0; l < std::min(lanes_, planes); ++l)
+                        prefetch(w + l * p_.w_to + 9 * weight_run, 9 * weight_run);
+                      tiles_.load(w, p_.w_to, planes, 1, 9 * n, buffer, 0);
+                    } else {
+                      for (std::int64_t i = 0; i < n; ++i) {
+                        prefetch(w + i * p_.w_from + 9 * lanes_, 9 * lanes_);
+                        tiles_.load(w + i * p_.w_from, p_.w_to, planes, 1, 9, buffer + i * 9 * lanes_, 0);
+                      }
+                    }
+                    const Place at = weights_.place(c);
+                    stage(buffer + (p_.turned ? 8 * lanes_ : 0), {3 * tap, tap, 9 * lanes_},
+                          u_.data() + at.offset - weights_.start(q0) + k * at.tile,
+                          {plan_.sizes.points * at.point, at.point, at.tile}, n);
+                  }
+                });
   }
 
   void multiply(std::int64_t first, std::int64_t last, std::int64_t q0, std::int64_t q1) {
     const std::int64_t items = ceil_div(last - first, item_strips_);
-    par::chunks(items * (q1 - q0), 1, [&](std::int64_t begin, std::int64_t end) noexcept {
-      const Pieces::Lease lease(pieces_);
-      for (std::int64_t i = begin; i < end; ++i) {
-        const std::int64_t strip = first + i % items * item_strips_, q = q0 + i / items;
-        const std::int64_t strip_end = std::min(strip + item_strips_, last);
-        const std::int64_t tile = plan_.first_tile(strip) - plan_.first_tile(first);
-        const std::int64_t count = plan_.first_tile(strip_end) - plan_.first_tile(strip);
-        products(v_.data() + tile * row_, count, q, u_.data() + weights_.start(q) - weights_.start(q0),
-                 lease.data());
-        for (std::int64_t s = strip; s < strip_end; ++s)
-          write(s, (plan_.first_tile(s) - plan_.first_tile(strip)) * weights_.width(q), q, lease.data());
-      }
-    });
+    const std::int64_t work =
+        plan_.points * p_.from.channels * std::min(panel, weights_.channels) * plan_.most_tiles(item_strips_);
+    par::chunks(items * (q1 - q0), std::max<std::int64_t>(1, chunk_products / work),
+                [&](std::int64_t begin, std::int64_t end) noexcept {
+                  const Pieces::Lease lease(pieces_, begin, items * (q1 - q0));
+                  for (std::int64_t i = begin; i < end; ++i) {
+                    const std::int64_t strip = first + i % items * item_strips_, q = q0 + i / items;
+                    const std::int64_t strip_end = std::min(strip + item_strips_, last);
+                    const std::int64_t tile = plan_.first_tile(strip) - plan_.first_tile(first);
+                    const std::int64_t count = plan_.first_tile(strip_end) - plan_.first_tile(strip);
+                    products(v_.data() + tile * row_, count, q,
+                             u_.data() + weights_.start(q) - weights_.start(q0), lease.data());
+                    for (std::int64_t s = strip; s < strip_end; ++s)
+                      write(s, (plan_.first_tile(s) - plan_.first_tile(strip)) * weights_.width(q), q,
+                            lease.data());
+                  }
+                });
   }
 
   /// out[point][tile][channel of the panel] of `count` tiles.
   void products(const float* v, std::int64_t count, std::int64_t q, const float* u,
                 float* out) const noexcept {
     const GemmKernels<float>& kernels = gemm_kernels<float>();
-    const std::int64_t width = weights_.width(q);
+    const std::int64_t width = weights_.width(q), channels = p_.from.channels, chain = chain_of(channels);
     GemmTile<float> t;
-    t.k = p_.from.channels;
     t.a_row = row_, t.a_col = 1;
     t.b_row = t.c_row = width;
     t.c_col = 1;
     for (std::int64_t point = 0; point < plan_.points; ++point)
-      for (std::int64_t j = 0; j < width; j += kernels.nr) {
-        t.b = u + point * weights_.point(q) + j;
-        t.cols = std::min<std::int64_t>(kernels.nr, width - j);
-        for (std::int64_t i = 0; i < count; i += kernels.mr) {
-          t.a = v + point * point_ + i * row_;
-          t.c = out + point * product_point_ + i * width + j;
-          t.rows = std::min<std::int64_t>(kernels.mr, count - i);
-          kernels.strided(t);
+      for (std::int64_t j = 0; j < width; j += kernels.nr)
+        for (std::int64_t k = 0; k < channels; k += chain) {
+          t.k = std::min(chain, channels - k);
+          t.add = k > 0;
+          t.b = u + point * weights_.point(q) + k * width + j;
+          t.cols = std::min<std::int64_t>(kernels.nr, width - j);
+          for (std::int64_t i = 0; i < count; i += kernels.mr) {
+            t.a = v + point * point_ + i * row_ + k;
+            t.c = out + point * product_point_ + i * width + j;
+            t.rows = std::min<std::int64_t>(kernels.mr, count - i);
+            kernels.strided(t);
+          }
         }
-      }
   }
 
   /// The pixels of one strip and panel from the products, which start at piece[at].
@@ -182,10 +194,10 @@ class Convolution {
     const std::int64_t size = plan_.sizes.out, width = weights_.width(q), row = result_.pitch * lanes_;
     float* const buffer = piece + plan_.points * product_point_;
     const std::int64_t top = strip % plan_.strips * plan_.strip_rows * size;
-    std::int64_t tile_rows = plan_.rows_of(strip);
+    const std::int64_t tile_rows = plan_.rows_of(strip);
     const std::int64_t height = p_.to.size[0], columns = p_.to.size[1];
-    const std::int64_t rows = std::min(tile_rows * size, height - top);
-    if (fault::is(Fault::winograd_edge) && rows % size != 0) --tile_rows;
+    std::int64_t rows = std::min(tile_rows * size, height - top);
+    if (fault::is(Fault::winograd_edge)) rows -= rows % size;
     for (std::int64_t l = 0; l < width; l += lanes_) {
       for (std::int64_t y = 0; y < tile_rows; ++y)
         stage(piece + at + y * plan_.tiles[1] * width + l,
@@ -229,8 +241,22 @@ bool winograd_applies(const ConvGeometry& g) noexcept {
   return fits;
 }
 
-bool winograd_pays(const ConvGeometry& g, ConvDirection) noexcept {
-  return winograd_applies(g) && g.in_channels >= 32 && g.out_channels >= 32;
+bool winograd_pays(const ConvGeometry& g, ConvDirection direction) noexcept {
+  if (!winograd_applies(g) || std::min(g.in_channels, g.out_channels) < least_channels) return false;
+  const bool turned = direction == ConvDirection::input_gradient;
+  const std::int64_t padding[2] = {turned ? 2 - g.padding[0] : g.padding[0],
+                                   turned ? 2 - g.padding[1] : g.padding[1]};
+  const Plan plan(g.batch, turned ? g.out : g.in, turned ? g.in : g.out, padding);
+  const std::int64_t tiles = plan.tiles[0] * plan.tiles[1];
+  if (plan.scheme != WinogradScheme::pair && g.batch * tiles < least_tiles) return false;
+  std::int64_t direct = 1;  // products of an image and a pair of channels, but for those with padding
+  for (int i = 0; i < 2; ++i) {
+    std::int64_t taps = 0;
+    for (std::int64_t k = -g.padding[i]; k < 3 - g.padding[i]; ++k)
+      taps += std::max<std::int64_t>(0, std::min(g.out[i], g.in[i] - k) - std::max<std::int64_t>(0, -k));
+    direct *= taps;
+  }
+  return 7 * plan.points * tiles <= 5 * direct;
 }
 
 void winograd_forward(const ConvGeometry& g, const float* x, const float* w, const float* bias,

@@ -16,11 +16,19 @@ namespace thalweg::kernels::winograd {
 
 /// Channels of a panel: a multiple of the tile's rows and columns and of the lanes on every instruction set.
 inline constexpr std::int64_t panel = 48;
+/// What makes a chunk of about 20 us on one core: multiply-adds, and transformed vectors.
+inline constexpr std::int64_t chunk_products = 2 << 20, chunk_vectors = 1 << 14;
+/// Longest chain of sums before it is added to the others: it bounds the error, and a panel of so many rows
+/// stays in the first-level cache.
+inline constexpr std::int64_t longest_chain = 256;
 /// Floats between the data of two points, so that they do not all fall on one set of the caches.
 inline constexpr std::int64_t skew = 80;
 
 inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) noexcept { return (a + b - 1) / b; }
 inline std::int64_t round_up(std::int64_t a, std::int64_t b) noexcept { return ceil_div(a, b) * b; }
+
+/// The length of chains when `k` terms are cut into as few as may be.
+inline std::int64_t chain_of(std::int64_t k) noexcept { return ceil_div(k, ceil_div(k, longest_chain)); }
 
 /// A map, contiguous [batch, channels, size[0], size[1]].
 struct Maps {
@@ -96,7 +104,8 @@ struct Panels {
   }
 };
 
-/// Pieces of scratch for the chunks that run at one time; any chunk may get any piece.
+/// Pieces of scratch for the chunks that run at one time. A chunk gets the piece of its place in the section
+/// if that is free, so that a thread tends to meet the piece that is in its cache.
 class Pieces {
  public:
   explicit Pieces(std::int64_t floats)
@@ -106,7 +115,8 @@ class Pieces {
 
   class Lease {
    public:
-    explicit Lease(Pieces& from) noexcept : from_(from) {
+    Lease(Pieces& from, std::int64_t chunk_begin, std::int64_t section) noexcept
+        : from_(from), at_(chunk_begin * from.count_ / section) {
       while (from_.taken_[at_].exchange(true, std::memory_order_acquire)) at_ = (at_ + 1) % from_.count_;
     }
     Lease(const Lease&) = delete;
@@ -116,7 +126,7 @@ class Pieces {
 
    private:
     Pieces& from_;
-    std::int64_t at_ = 0;
+    std::int64_t at_;
   };
 
  private:
@@ -135,9 +145,9 @@ void transform(const Plan& plan, const Side& side, WinogradTiles::Stage stage, c
   const std::int64_t lanes = tiles.lanes, chunks = ceil_div(side.maps.channels, lanes);
   const std::int64_t row = side.pitch * lanes, tile_step = plan.sizes.out * lanes;
   const std::int64_t height = side.maps.size[0], width = side.maps.size[1];
-  const std::int64_t grain = std::max<std::int64_t>(1, 4096 / (plan.most_tiles(1) * plan.points));
+  const std::int64_t grain = std::max<std::int64_t>(1, chunk_vectors / (plan.most_tiles(1) * plan.points));
   par::chunks((last - first) * chunks, grain, [&](std::int64_t begin, std::int64_t end) noexcept {
-    const Pieces::Lease lease(pieces);
+    const Pieces::Lease lease(pieces, begin, (last - first) * chunks);
     float* const buffer = lease.data();
     std::fill_n(buffer, side.buffer_size(plan, lanes), 0.0f);
     for (std::int64_t item = begin; item < end; ++item) {

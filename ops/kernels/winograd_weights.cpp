@@ -68,8 +68,11 @@ class WeightGradient {
 
   /// Both panels of one chunk, whose products never leave its cache.
   void multiply_and_write(std::int64_t tiles) {
-    par::chunks(panels_, 1, [&](std::int64_t begin, std::int64_t end) noexcept {
-      const Pieces::Lease lease(pieces_);
+    // A row of kernels is written in the time of about 16 tiles.
+    const std::int64_t grain =
+        std::max<std::int64_t>(1, chunk_products / (plan_.points * point_ * (tiles + 16)));
+    par::chunks(panels_, grain, [&](std::int64_t begin, std::int64_t end) noexcept {
+      const Pieces::Lease lease(pieces_, begin, panels_);
       float* const products = lease.data() + 9 * row_run * lanes_;
       for (std::int64_t i = begin; i < end; ++i) {
         for (std::int64_t p = 0; p < plan_.points; ++p)
@@ -82,7 +85,7 @@ class WeightGradient {
   /// products[pair of panels][point][output channel][input channel] (+)= sum over the block's tiles.
   void multiply(std::int64_t tiles, bool add) {
     const std::int64_t rows = plan_.sizes.points;
-    const std::int64_t grain = std::max<std::int64_t>(1, (1 << 20) / (tiles * point_ * rows));
+    const std::int64_t grain = std::max<std::int64_t>(1, chunk_products / (tiles * point_ * rows));
     par::chunks(panels_ * rows, grain, [&](std::int64_t begin, std::int64_t end) noexcept {
       for (std::int64_t i = begin; i < end; ++i)
         for (std::int64_t p = i % rows * rows; p < (i % rows + 1) * rows; ++p)
@@ -93,8 +96,8 @@ class WeightGradient {
 
   void write() {
     constexpr std::int64_t runs = panel / row_run;
-    par::chunks(panels_ * runs, 1, [&](std::int64_t begin, std::int64_t end) noexcept {
-      const Pieces::Lease lease(pieces_);
+    par::chunks(panels_ * runs, 8, [&](std::int64_t begin, std::int64_t end) noexcept {
+      const Pieces::Lease lease(pieces_, begin, panels_ * runs);
       for (std::int64_t i = begin; i < end; ++i)
         write_rows(i / runs, i % runs * row_run, products_.data() + i / runs * plan_.points * point_,
                    lease.data());
@@ -108,21 +111,23 @@ class WeightGradient {
     const float* const a = y_.data() + y_place_.start(q) + p * y_place_.point(q);
     const float* const b = v_.data() + v_place_.start(column) + p * v_place_.point(column);
     GemmTile<float> t;
-    t.k = tiles;
     t.a_row = 1, t.a_col = height;
     t.b_row = width;
     t.c_row = width, t.c_col = 1;
-    t.add = add;
-    for (std::int64_t j = 0; j < width; j += kernels.nr) {
-      t.b = b + j;
-      t.cols = std::min<std::int64_t>(kernels.nr, width - j);
-      for (std::int64_t i = 0; i < height; i += kernels.mr) {
-        t.a = a + i;
-        t.c = out + i * width + j;
-        t.rows = std::min<std::int64_t>(kernels.mr, height - i);
-        kernels.strided(t);
+    const std::int64_t chain = chain_of(tiles);
+    for (std::int64_t j = 0; j < width; j += kernels.nr)
+      for (std::int64_t k = 0; k < tiles; k += chain) {
+        t.k = std::min(chain, tiles - k);
+        t.add = add || k > 0;
+        t.b = b + k * width + j;
+        t.cols = std::min<std::int64_t>(kernels.nr, width - j);
+        for (std::int64_t i = 0; i < height; i += kernels.mr) {
+          t.a = a + k * height + i;
+          t.c = out + i * width + j;
+          t.rows = std::min<std::int64_t>(kernels.mr, height - i);
+          kernels.strided(t);
+        }
       }
-    }
   }
 
   /// The kernels of output channels [row, row + row_run) of a pair of panels.
