@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <thalweg/autograd/engine/run.hpp>
+#include <thalweg/autograd/graph/record.hpp>
 #include <thalweg/ops/kernels/fault.hpp>
 
 namespace thalweg::engine {
@@ -20,18 +21,12 @@ bool later(const Run::Entry& a, const Run::Entry& b) noexcept {
   return a.rank != b.rank ? a.rank < b.rank : a.arrival > b.arrival;
 }
 
-bool owned_and_dense(const Tensor& t) noexcept {
-  const TensorBody& b = *t.get();
-  return t.ref().unique() && b.storage.unique() && !b.storage->deleter && b.contiguous && !b.node &&
-         b.storage->bytes == static_cast<std::size_t>(b.numel) * itemsize(b.dtype);
-}
-
 /// total += g, in place where nobody else can see `total`.
 void accumulate(Ref<TensorBody>& total, Tensor g, bool create_graph) {
   if (kernels::fault::is(kernels::Fault::accumulate)) [[unlikely]] return;
   Tensor sum(std::move(total));
-  if (!create_graph && owned_and_dense(sum)) add_into(sum, g);
-  else if (!create_graph && owned_and_dense(g)) {
+  if (!create_graph && owned_alone(sum)) add_into(sum, g);
+  else if (!create_graph && owned_alone(g)) {
     add_into(g, sum);  // a + b and b + a have the same bits
     sum = std::move(g);
   } else {
@@ -269,7 +264,7 @@ void Run::own_totals() {
   for (Leaf& l : leaves_) {
     if (!l.total) continue;
     Tensor g(std::move(l.total));
-    l.total = owned_and_dense(g) ? g.take() : g.clone().take();
+    l.total = owned_alone(g) ? g.take() : g.clone().take();
   }
 }
 
@@ -289,7 +284,7 @@ void Run::collect_leaves(std::vector<Tensor>& results) {
     if (l.wanted >= 0 && l.total) results[static_cast<std::size_t>(l.wanted)] = Tensor(std::move(l.total));
   if (create_) return;
   for (Tensor& r : results)  // what the caller writes to one result must not show in another, nor in a seed
-    if (r.defined() && !owned_and_dense(r)) r = r.clone();
+    if (r.defined() && !owned_alone(r)) r = r.clone();
 }
 
 }  // namespace thalweg::engine

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <thread>
+#include <vector>
 
 #include <thalweg/thalweg.hpp>
 
@@ -195,6 +196,87 @@ TEST_CASE("a gradient held by a hook is not donated away") {
   (x * 3.0).sum().backward();
   CHECK(at(kept, 0) == 3.0);
   CHECK(at(x.grad(), 0) == 4.0 + 6.0);
+}
+
+TEST_CASE("a gradient that somebody holds is not written over by the next op's") {
+  Tensor x = leaf({0.3, -0.8});
+  const auto gradient_of_tanh = [&](int i) { return 1 - std::pow(std::tanh(at(x, i)), 2); };
+  SUBCASE("by a hook, on the way of several ops") {
+    Tensor held;
+    Tensor y = tw::tanh(x) * 5.0;
+    y.register_hook([&held](const Tensor& g) {
+      held = g;
+      return Tensor();
+    });
+    (y * 2.0).sum().backward();
+    CHECK(at(held, 0) == 2.0);
+    CHECK(at(held, 1) == 2.0);
+  }
+  SUBCASE("by a hook that returned it") {
+    Tensor replaced = tw::from<double>({2, 2});
+    Tensor y = tw::tanh(x);
+    y.register_hook([&replaced](const Tensor&) { return replaced; });
+    (y * 10.0).sum().backward();
+    CHECK(at(replaced, 0) == 2.0);
+    CHECK(at(x.grad(), 1) == doctest::Approx(2 * gradient_of_tanh(1)).epsilon(1e-14));
+  }
+  SUBCASE("by retain_grad") {
+    Tensor y = tw::tanh(x);
+    y.retain_grad();
+    (y * 2.0).sum().backward();
+    CHECK(at(y.grad(), 0) == 2.0);
+    CHECK(at(x.grad(), 0) == doctest::Approx(2 * gradient_of_tanh(0)).epsilon(1e-14));
+  }
+  SUBCASE("as the caller's grad_output") {
+    Tensor given = tw::from<double>({3, 4});
+    tw::tanh(x).backward({.grad_output = &given});
+    CHECK(at(given, 0) == 3.0);
+    CHECK(at(given, 1) == 4.0);
+    CHECK(at(x.grad(), 1) == doctest::Approx(4 * gradient_of_tanh(1)).epsilon(1e-14));
+  }
+  SUBCASE("as a result of grad()") {
+    Tensor y = tw::tanh(x);
+    Tensor z = (y * 2.0).sum();
+    const Tensor inputs[] = {x, y};
+    const std::vector<Tensor> g = tw::grad(z, inputs);
+    CHECK(at(g[1], 0) == 2.0);
+    CHECK(at(g[0], 0) == 2 * gradient_of_tanh(0));
+  }
+  SUBCASE("as the other branch's gradient") {
+    Tensor other = leaf({1, 1});
+    (tw::tanh(x) + tw::exp(other)).sum().backward();
+    CHECK(at(x.grad(), 0) == doctest::Approx(gradient_of_tanh(0)).epsilon(1e-14));
+    CHECK(at(other.grad(), 0) == doctest::Approx(std::exp(1.0)).epsilon(1e-14));
+  }
+  SUBCASE("as the first of two gradients of one op") {
+    Tensor w = leaf({2, 3});
+    (tw::tanh(x) * tw::exp(w)).sum().backward();
+    CHECK(at(x.grad(), 0) == doctest::Approx(std::exp(2.0) * gradient_of_tanh(0)).epsilon(1e-14));
+    CHECK(at(w.grad(), 1) == doctest::Approx(std::exp(3.0) * std::tanh(-0.8)).epsilon(1e-14));
+  }
+  SUBCASE("as the gradient of a transposed view") {
+    Tensor m = tw::from<double>({1, 2, 3, 4}).reshape({2, 2}).detach();
+    m.set_requires_grad();
+    Tensor weights = tw::from<double>({10, 20, 30, 40}).reshape({2, 2});
+    (tw::exp(m).t() * weights).sum().backward();
+    CHECK(at(m.grad(), 1) == doctest::Approx(30 * std::exp(2.0)).epsilon(1e-14));
+    CHECK(at(weights, 1) == 20.0);
+  }
+}
+
+TEST_CASE("a chain of ops passes its gradient along in one buffer") {
+  constexpr std::int64_t n = 1 << 18;
+  tw::Generator generator(3);
+  Tensor x = tw::rand({n}, generator, tw::DType::f64);
+  x.set_requires_grad();
+  Tensor y = x;
+  for (int i = 0; i < 10; ++i) y = tw::tanh(y);
+  const Tensor seed = tw::ones({n}, tw::DType::f64);
+  Tensor z = y * 1.0;
+  tw::reset_peak_memory();
+  const std::int64_t before = tw::memory_stats().live_bytes;
+  z.backward({.grad_output = &seed});
+  CHECK(tw::memory_stats().peak_bytes - before < 3 * n * 8 / 2);  // two at a time without it
 }
 
 TEST_CASE("a saved operand that is also the result of another branch") {
