@@ -43,15 +43,29 @@ ConvPath choose(const ConvGeometry& g, ConvDirection direction) noexcept {
   return few_channels(g, direction) ? ConvPath::planes : ConvPath::channels;
 }
 
+/// Rows of the products of 1x1 kernels are whole vectors, or nearly.
+bool wide_product(const ConvGeometry& g) noexcept {
+  const std::int64_t pixels = g.out[0] * g.out[1], vectors = (pixels + 15) / 16;
+  return pixels >= 64 && vectors * 160 <= pixels * 11;
+}
+
+/// Forward or input gradient on the path that was chosen, or the next that takes it.
+template <class T>
+void run(const ConvGeometry& g, ConvPath path, const TapProblem<T>& problem) {
+  const bool automatic = forced.load(std::memory_order_relaxed) == ConvPath::automatic;
+  if (product_applies(problem) && (automatic ? wide_product(g) : path == ConvPath::product))
+    return count(ConvPath::product), conv_product(problem);
+  if (path == ConvPath::planes && planes_apply(problem) && conv_planes(problem)) return count(path);
+  count(ConvPath::channels);
+  conv_channels(problem);
+}
+
 template <class T>
 void forward(const ConvGeometry& g, const T* x, const T* w, const T* bias, Activation act, T* y) {
   const ConvPath path = choose<T>(g, ConvDirection::forward);
   if constexpr (std::is_same_v<T, float>)
     if (path == ConvPath::winograd) return count(path), winograd_forward(g, x, w, bias, act, y);
-  const TapProblem<T> problem = forward_problem(g, x, w, bias, act, y);
-  if (path == ConvPath::planes && planes_apply(problem) && conv_planes(problem)) return count(path);
-  count(ConvPath::channels);
-  conv_channels(problem);
+  run(g, path, forward_problem(g, x, w, bias, act, y));
 }
 
 template <class T>
@@ -59,10 +73,7 @@ void input_gradient(const ConvGeometry& g, const T* dy, const T* w, T* dx) {
   const ConvPath path = choose<T>(g, ConvDirection::input_gradient);
   if constexpr (std::is_same_v<T, float>)
     if (path == ConvPath::winograd) return count(path), winograd_input_gradient(g, dy, w, dx);
-  const TapProblem<T> problem = input_gradient_problem(g, dy, w, dx);
-  if (path == ConvPath::planes && planes_apply(problem) && conv_planes(problem)) return count(path);
-  count(ConvPath::channels);
-  conv_channels(problem);
+  run(g, path, input_gradient_problem(g, dy, w, dx));
 }
 
 template <class T>

@@ -21,7 +21,7 @@ struct ConvGeometry {
 
 /// y = act(sum over c, i, j of w[o, c, i, j] x[n, c, oy stride - padding + i dilation, ox ..] + bias). Taps
 /// that fall on padding are no terms of the sum: an infinite weight there gives no NaN. `bias` has
-/// out_channels entries or is null; `act` is none or relu. Throws std::bad_alloc only, before y is written.
+/// out_channels entries or is null; `act` is none or relu. Throws std::bad_alloc only.
 void conv_forward(const ConvGeometry& geometry, DType dtype, const void* x, const void* w, const void* bias,
                   Activation act, void* y);
 
@@ -33,8 +33,8 @@ void conv_weight_gradient(const ConvGeometry& geometry, DType dtype, const void*
 
 /// Which code runs. `automatic` chooses by geometry, dtype and direction; a forced path that cannot take a
 /// geometry leaves it to `channels`, which takes all. For tests and the certification's paths axis.
-enum class ConvPath : std::uint8_t { automatic, channels, planes, winograd };
-inline constexpr int conv_paths = 4;
+enum class ConvPath : std::uint8_t { automatic, channels, product, planes, winograd };
+inline constexpr int conv_paths = 5;
 void force_conv_path(ConvPath path) noexcept;
 
 /// Whether `automatic` may choose winograd; true at start.

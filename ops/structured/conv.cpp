@@ -47,6 +47,7 @@ constexpr Path path_of(const char* name, double bound = 0) {
   return {name, &force<P>, [] { return kernels::conv_count(P); }, bound};
 }
 constexpr Path channels_path = path_of<ConvPath::channels>("channels");
+constexpr Path product_path = path_of<ConvPath::product>("product");
 constexpr Path planes_path = path_of<ConvPath::planes>("planes");
 constexpr Path winograd_path = path_of<ConvPath::winograd>("winograd", 16);
 
@@ -86,8 +87,8 @@ ConvAttrs without_size(const ConvAttrs& t) { return with_size(t, {}); }
 }  // namespace
 
 template <Activation Act>
-const Path Conv2dWith<Act>::paths[3] = {channels_path, planes_path, winograd_path};
-const Path Conv2dInputGradient::paths[3] = {channels_path, planes_path, winograd_path};
+const Path Conv2dWith<Act>::paths[4] = {channels_path, product_path, planes_path, winograd_path};
+const Path Conv2dInputGradient::paths[4] = {channels_path, product_path, planes_path, winograd_path};
 const Path Conv2dWeightGradient::paths[3] = {channels_path, planes_path, winograd_path};
 
 template <Activation Act>

@@ -34,7 +34,7 @@ struct Conv2dWith {
   static constexpr int n_in = 3;
   static constexpr NeedMask result = plain ? 0 : need_output();
   static constexpr NeedMask needs[] = {need_input(1) | result, need_input(0) | result, result};
-  static const Path paths[3];
+  static const Path paths[4];
   static void infer(const Ins& in, const Attrs& t, Outs& out);
   static void run(const Ins& in, const View* out, const Attrs& t);
   static void vjp(Vjp& v, const Attrs& t);
@@ -55,7 +55,7 @@ struct Conv2dInputGradient {
   static constexpr int n_in = 2;
   static constexpr bool multilinear = true;
   static constexpr NeedMask needs[] = {need_input(1), need_input(0)};
-  static const Path paths[3];
+  static const Path paths[4];
   static void infer(const Ins& in, const Attrs& t, Outs& out);
   static void run(const Ins& in, const View* out, const Attrs& t);
   static void vjp(Vjp& v, const Attrs& t);

@@ -24,7 +24,7 @@ class ForcedPath {
   ~ForcedPath() { kernels::force_conv_path(ConvPath::automatic); }
 };
 
-constexpr ConvPath paths[] = {ConvPath::channels, ConvPath::planes, ConvPath::winograd};
+constexpr ConvPath paths[] = {ConvPath::channels, ConvPath::product, ConvPath::planes, ConvPath::winograd};
 
 struct Two {
   std::int64_t y, x;
@@ -148,6 +148,7 @@ std::vector<ConvGeometry> sweep() {
   all.push_back(geometry(2, 5, 5, {9, 33}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 5));
   all.push_back(geometry(2, 5, 5, {16, 16}, {5, 5}, {2, 2}, {2, 2}, {1, 1}, 5));
   all.push_back(geometry(9, 70, 50, {3, 4}, {1, 1}));
+  all.push_back(geometry(2, 12, 20, {5, 7}, {1, 1}, {1, 1}, {0, 0}, {2, 3}, 4));
   all.push_back(geometry(1, 3, 10, {23, 50}, {7, 7}, {2, 2}, {3, 3}));
   all.push_back(geometry(12, 8, 6, {6, 7}, {3, 3}, {1, 1}, {1, 0}));
   return all;
@@ -176,6 +177,7 @@ TEST_CASE("several blocks of images, chains of taps and partial sums") {
 TEST_CASE("the bits of a convolution do not depend on the number of threads") {
   for (const ConvGeometry& g : {geometry(16, 20, 70, {12, 9}, {3, 3}, {1, 1}, {1, 1}),
                                 geometry(1, 3, 30, {60, 70}, {5, 5}, {2, 1}, {2, 2}),
+                                geometry(1, 90, 70, {20, 20}, {1, 1}), geometry(6, 90, 70, {20, 20}, {1, 1}),
                                 geometry(3, 24, 24, {30, 30}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 24)}) {
     Operands<float> op(g);
     on_targets([&] {
@@ -286,12 +288,12 @@ TEST_CASE("groups of taps cover every position once, with the taps that naive lo
 
 TEST_CASE("the path follows the geometry, can be forced, and is counted") {
   const auto ran = [](const ConvGeometry& g) {
-    std::int64_t before[4];
-    for (int i = 0; i < 4; ++i) before[i] = kernels::conv_count(static_cast<ConvPath>(i));
+    std::int64_t before[kernels::conv_paths];
+    for (int i = 0; i < kernels::conv_paths; ++i) before[i] = kernels::conv_count(static_cast<ConvPath>(i));
     Operands<float> op(g);
     Array<float> y(op.y.shape());
     op.forward(y);
-    for (int i = 0; i < 4; ++i)
+    for (int i = 0; i < kernels::conv_paths; ++i)
       if (kernels::conv_count(static_cast<ConvPath>(i)) > before[i]) return static_cast<ConvPath>(i);
     return ConvPath::automatic;
   };
@@ -303,6 +305,8 @@ TEST_CASE("the path follows the geometry, can be forced, and is counted") {
   kernels::set_conv_winograd(true);
   CHECK(ran(geometry(2, 8, 8, {8, 8}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 8)) == ConvPath::planes);
   CHECK(ran(geometry(2, 64, 64, {8, 8}, {3, 3}, {2, 2})) == ConvPath::channels);
+  CHECK(ran(geometry(2, 64, 64, {8, 8}, {1, 1})) == ConvPath::product);
+  CHECK(ran(geometry(2, 64, 64, {7, 7}, {1, 1})) == ConvPath::channels);
   const ForcedPath forced(ConvPath::planes);
   CHECK(ran(geometry(2, 8, 8, {8, 8}, {3, 3})) == ConvPath::planes);
   CHECK(ran(geometry(1, 512, 2, {4, 4}, {3, 3})) == ConvPath::channels);  // too many terms for a row
