@@ -152,6 +152,7 @@ struct ProdDividesByItsElements : ops::Prod {
 TEST_CASE("ten bugs and more, each red on the axis that is there for it") {
   fault_turns_red(kernels::Fault::gemm_k_tail, "matmul", Axis::forward);
   fault_turns_red(kernels::Fault::gemm_edge, "matmul", Axis::forward);
+  fault_turns_red(kernels::Fault::winograd_edge, "conv2d", Axis::sizes);
   fault_turns_red(kernels::Fault::reduce_thread_order, "sum", Axis::threads);
   fault_turns_red(kernels::Fault::reduce_block, "max", Axis::forward);
   fault_turns_red(kernels::Fault::unbroadcast, "mul", Axis::broadcasting);
