@@ -28,9 +28,7 @@ const T* as(const void* p) noexcept {
   return static_cast<const T*>(p);
 }
 
-void count(ConvPath path) noexcept {
-  counts[static_cast<int>(path)].fetch_add(1, std::memory_order_relaxed);
-}
+void count(ConvPath path) noexcept { counts[static_cast<int>(path)].fetch_add(1, std::memory_order_relaxed); }
 
 /// What is to be tried first.
 template <class T>

@@ -12,11 +12,11 @@
 namespace thalweg::kernels {
 namespace {
 
-constexpr std::int64_t block_bytes = 8 << 20;      // both maps of a block of images
-constexpr std::int64_t chunk_products = 1 << 19;   // multiply-adds of a chunk
-constexpr std::int64_t chain_length = 512;         // about so many multiply-adds between two visits to C
-constexpr std::int64_t most_segments = 64;         // taps of one chain
-constexpr std::int64_t unit_tiles = 16;            // tiles of rows that share a panel of weights
+constexpr std::int64_t block_bytes = 8 << 20;     // both maps of a block of images
+constexpr std::int64_t chunk_products = 1 << 19;  // multiply-adds of a chunk
+constexpr std::int64_t chain_length = 512;        // about so many multiply-adds between two visits to C
+constexpr std::int64_t most_segments = 64;        // taps of one chain
+constexpr std::int64_t unit_tiles = 16;           // tiles of rows that share a panel of weights
 constexpr std::int64_t chunk_packed = 1 << 14;
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) noexcept { return (a + b - 1) / b; }
@@ -105,16 +105,17 @@ class ChannelsConv {
   /// Panels [tap][source channel][width] of each group.
   void pack_weights() noexcept {
     const std::int64_t width = panels_.width, channels = p_.source_channels;
-    par::chunks(p_.groups * panels_.count * channels, std::max<std::int64_t>(1, chunk_packed / (taps_ * width)),
-                [&](std::int64_t begin, std::int64_t end) noexcept {
-                  for (std::int64_t i = begin; i < end; ++i) {
-                    const std::int64_t c = i % channels, panel = i / channels % panels_.count,
-                                       group = i / channels / panels_.count, first = panel * width;
-                    const T* from = p_.weights + group * p_.weights_group + c * p_.weights_source;
-                    T* to = weights_.data() + i / channels * panel_elements() + c * width;
-                    pack_taps({from, p_.weights_dest, 1}, first, std::min(width, p_.dest_channels - first), to);
-                  }
-                });
+    par::chunks(
+        p_.groups * panels_.count * channels, std::max<std::int64_t>(1, chunk_packed / (taps_ * width)),
+        [&](std::int64_t begin, std::int64_t end) noexcept {
+          for (std::int64_t i = begin; i < end; ++i) {
+            const std::int64_t c = i % channels, panel = i / channels % panels_.count,
+                               group = i / channels / panels_.count, first = panel * width;
+            const T* from = p_.weights + group * p_.weights_group + c * p_.weights_source;
+            T* to = weights_.data() + i / channels * panel_elements() + c * width;
+            pack_taps({from, p_.weights_dest, 1}, first, std::min(width, p_.dest_channels - first), to);
+          }
+        });
   }
 
   void pack_taps(const GemmOperand<T>& from, std::int64_t first, std::int64_t count, T* to) const noexcept {
@@ -150,7 +151,9 @@ class ChannelsConv {
     const std::int64_t channels = p_.dest_channels, pixels = p_.dest_size[0] * p_.dest_size[1];
     const Dims shape{images_, p_.groups, channels, pixels};
     copy({to_.data, dtype_of<T>, shape, {to_.image, dest_group_, 1, to_.x}},
-         {p_.dest + first * p_.groups * channels * pixels, dtype_of<T>, shape,
+         {p_.dest + first * p_.groups * channels * pixels,
+          dtype_of<T>,
+          shape,
           {p_.groups * channels * pixels, channels * pixels, pixels, 1}});
   }
 
@@ -169,8 +172,8 @@ class ChannelsConv {
   /// Up to unit_tiles tiles of one rectangle, times one panel of weights.
   void unit(const Rectangle<T>& r, std::int64_t panel, std::int64_t group, std::int64_t tile) noexcept {
     const std::int64_t taps = r.y.taps * r.x.taps, width = panels_.width;
-    const std::int64_t at_once =
-        std::clamp<std::int64_t>(chain_length / std::max<std::int64_t>(1, p_.source_channels), 1, most_segments);
+    const std::int64_t at_once = std::clamp<std::int64_t>(
+        chain_length / std::max<std::int64_t>(1, p_.source_channels), 1, most_segments);
     std::int64_t a_at[most_segments], b_at[most_segments];
     ConvTile<T> t;
     t.a_row = r.source[r.along];
@@ -242,7 +245,8 @@ TapProblem<T> common(const ConvGeometry& g, const T* w) noexcept {
 }  // namespace
 
 std::int64_t image_block(std::int64_t batch, std::int64_t bytes_per_image) noexcept {
-  const std::int64_t fits = std::max<std::int64_t>(1, block_bytes / std::max<std::int64_t>(1, bytes_per_image));
+  const std::int64_t fits =
+      std::max<std::int64_t>(1, block_bytes / std::max<std::int64_t>(1, bytes_per_image));
   if (batch <= fits) return batch;
   if (fits < images_inside_from && batch >= images_inside_from) return images_inside_from;
   const std::int64_t block = ceil_div(batch, ceil_div(batch, fits));  // equal blocks, whole tiles

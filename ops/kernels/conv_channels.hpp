@@ -38,8 +38,8 @@ TapProblem<T> input_gradient_problem(const ConvGeometry& g, const T* dy, const T
 template <class T>
 void conv_channels(const TapProblem<T>& problem);
 
-/// Whether the problem is a matrix product for each image, and that product. Throws std::bad_alloc only; one image
-/// whole may then be written.
+/// Whether the problem is a matrix product for each image, and that product. Throws std::bad_alloc only; one
+/// image whole may then be written.
 template <class T>
 bool product_applies(const TapProblem<T>& problem) noexcept;
 template <class T>

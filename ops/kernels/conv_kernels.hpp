@@ -22,8 +22,8 @@ struct ConvTile {
   T* c = nullptr;  ///< element (i, j) at c[i * c_row + j]; whole vectors are written, B and bias are read so
   std::int64_t c_row = 0;
   std::int64_t rows = 0, cols = 0;
-  bool add = false;         ///< C += instead of C =
-  const T* bias = nullptr;  ///< added to every row after the sum; null: none
+  bool add = false;             ///< C += instead of C =
+  const T* bias = nullptr;      ///< added to every row after the sum; null: none
   const T* row_bias = nullptr;  ///< one for each row, in place of bias
   bool relu = false;            ///< max(x, 0) after that
   bool stream = false;          ///< C is stored around the caches; whole vectors, aligned, not with add

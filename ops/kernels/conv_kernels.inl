@@ -139,7 +139,8 @@ HWY_INLINE void sum_all(Seq<I...>, const Lanes<T>* acc, T* sums) {
 }
 
 template <class T, int... G, int... S>
-HWY_INLINE void dot_block(Seq<G...>, Seq<S...> shifts, const ConvDots<T>& t, std::int64_t map, std::int64_t shift) {
+HWY_INLINE void dot_block(Seq<G...>, Seq<S...> shifts, const ConvDots<T>& t, std::int64_t map,
+                          std::int64_t shift) {
   constexpr Tag<T> d;
   constexpr auto lanes = static_cast<std::int64_t>(hn::MaxLanes(Tag<T>()));
   constexpr int n = static_cast<int>(sizeof...(S));
@@ -171,8 +172,8 @@ void dots(const ConvDots<T>& t) {
   }
   for (std::int64_t map = 0; map < t.maps; map += dot_maps)
     for (std::int64_t s = 0; s < t.shifts; s += dot_shifts)
-      dot_block<T>(std::make_integer_sequence<int, dot_maps>(), std::make_integer_sequence<int, dot_shifts>(), t,
-                   map, s);
+      dot_block<T>(std::make_integer_sequence<int, dot_maps>(), std::make_integer_sequence<int, dot_shifts>(),
+                   t, map, s);
 }
 
 template <class T>

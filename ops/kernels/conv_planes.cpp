@@ -43,10 +43,12 @@ class PlanesConv {
         blocks_(ceil_div(p.dest_channels, kernels_.mr)) {
     const PlaneAxis y = plane_axis(p.axis[0], p.backward), x = plane_axis(p.axis[1], p.backward);
     phases_ = y.dest_step * x.dest_step;
-    const std::int64_t products = p.dest_size[1] * y.dest_step * p.dest_channels * terms_;  // of a row of positions
+    const std::int64_t products =
+        p.dest_size[1] * y.dest_step * p.dest_channels * terms_;  // of a row of positions
     for (std::int64_t rows = y.positions; rows > 0; rows /= 2) {
       layout_ = PlaneLayout(y, x, rows);
-      if (p.source_channels * layout_.plane <= plane_elements<T> && (rows <= 8 || products * rows <= chunk_products))
+      if (p.source_channels * layout_.plane <= plane_elements<T> &&
+          (rows <= 8 || products * rows <= chunk_products))
         break;
       layout_.rows = 0;
     }
@@ -71,7 +73,8 @@ class PlanesConv {
                 std::max<std::int64_t>(1, chunk_products / std::max<std::int64_t>(1, unit_products_)),
                 [&](std::int64_t begin, std::int64_t end) noexcept {
                   for (std::int64_t i = begin; i < end; ++i)
-                    unit(i / row_blocks / p_.groups, i / row_blocks % p_.groups, i % row_blocks * layout_.rows);
+                    unit(i / row_blocks / p_.groups, i / row_blocks % p_.groups,
+                         i % row_blocks * layout_.rows);
                   if (stream_) stream_fence();
                 });
   }
@@ -114,7 +117,8 @@ class PlanesConv {
     const std::int64_t pixels = p_.source_size[0] * p_.source_size[1];
     const T* from = p_.source + (image * p_.groups + group) * p_.source_channels * pixels;
     for (std::int64_t c = 0; c < p_.source_channels; ++c)
-      lay_plane(layout_, first, from + c * pixels, p_.source_size[0], p_.source_size[1], planes + c * layout_.plane);
+      lay_plane(layout_, first, from + c * pixels, p_.source_size[0], p_.source_size[1],
+                planes + c * layout_.plane);
     std::fill_n(planes + p_.source_channels * layout_.plane, plane_slack, T{0});
     ConvTile<T> t;
     t.a_row = 1;
@@ -125,8 +129,8 @@ class PlanesConv {
       t.a = weights_ + (group * blocks_ + block) * terms_ * mr;
       t.rows = std::min(mr, p_.dest_channels - block * mr);
       t.row_bias = p_.bias ? bias_ + (group * blocks_ + block) * mr : nullptr;
-      T* dest = p_.dest +
-                ((image * p_.groups + group) * p_.dest_channels + block * mr) * p_.dest_size[0] * p_.dest_size[1];
+      T* dest = p_.dest + ((image * p_.groups + group) * p_.dest_channels + block * mr) * p_.dest_size[0] *
+                              p_.dest_size[1];
       for (std::int64_t r = 0; r < step_y; ++r)
         for (std::int64_t s = 0; s < step_x; ++s) {
           const PhaseTerms& terms = phase_terms_[r * step_x + s];
@@ -135,12 +139,14 @@ class PlanesConv {
           t.b = planes;
           const std::int64_t rows = std::min(layout_.rows, ceil_div(p_.dest_size[0] - r, step_y) - first),
                              columns = ceil_div(p_.dest_size[1] - s, step_x);
-          if (rows > 0 && columns > 0) tiles(t, dest + (r + first * step_y) * p_.dest_size[1] + s, rows, columns);
+          if (rows > 0 && columns > 0)
+            tiles(t, dest + (r + first * step_y) * p_.dest_size[1] + s, rows, columns);
         }
     }
   }
 
-  /// Rows of whole vectors go straight to memory; others are one run, zeros between them included, cut up later.
+  /// Rows of whole vectors go straight to memory; others are one run, zeros between them included, cut up
+  /// later.
   void tiles(ConvTile<T>& t, T* dest, std::int64_t rows, std::int64_t columns) const noexcept {
     const std::int64_t pixels = p_.dest_size[0] * p_.dest_size[1];
     const T* planes = t.b;

@@ -24,8 +24,8 @@ TapAxis axis(const ConvGeometry& g, int i) noexcept {
   return {g.in[i], g.out[i], g.kernel[i], g.stride[i], g.padding[i], g.dilation[i]};
 }
 
-/// As many output rows as leave the input's planes and copies of the gradient's rows on the stack; rows = 0 if not
-/// even one does.
+/// As many output rows as leave the input's planes and copies of the gradient's rows on the stack; rows = 0
+/// if not even one does.
 template <class T>
 PlaneLayout layout_of(const ConvGeometry& g) noexcept {
   const std::int64_t channels = g.in_channels / g.groups;

@@ -1,6 +1,6 @@
 // 1x1 kernels without stride and padding: a matrix product for each image, its pixels as columns, read and
-// written in place. Depends on par and the matrix product's drivers. Invariant: which driver runs follows from
-// the geometry alone, and both give the same bits.
+// written in place. Depends on par and the matrix product's drivers. Invariant: which driver runs follows
+// from the geometry alone, and both give the same bits.
 #include <thalweg/ops/kernels/conv_channels.hpp>
 #include <thalweg/ops/kernels/gemm_driver.hpp>
 #include <thalweg/ops/kernels/par.hpp>

@@ -9,9 +9,10 @@ struct Shift {
   std::int64_t q = 0, rest = 0;
 };
 Shift shift_of(const PlaneAxis& a, std::int64_t phase, std::int64_t tap) noexcept {
-  const std::int64_t at = a.backward ? phase + a.axis.padding - tap * a.axis.dilation
-                                     : tap * a.axis.dilation - a.axis.padding;
-  const std::int64_t rest = ((at % a.axis.stride) + a.axis.stride) % a.axis.stride, q = (at - rest) / a.axis.stride;
+  const std::int64_t at =
+      a.backward ? phase + a.axis.padding - tap * a.axis.dilation : tap * a.axis.dilation - a.axis.padding;
+  const std::int64_t rest = ((at % a.axis.stride) + a.axis.stride) % a.axis.stride,
+                     q = (at - rest) / a.axis.stride;
   if (a.backward) return {rest == 0, q, 0};
   return {true, q, rest};
 }
@@ -43,8 +44,8 @@ std::int64_t tap_place(const PlaneLayout& l, std::int64_t r, std::int64_t s, std
 }
 
 template <class T>
-void lay_plane(const PlaneLayout& l, std::int64_t first, const T* from, std::int64_t height, std::int64_t width,
-               T* to) noexcept {
+void lay_plane(const PlaneLayout& l, std::int64_t first, const T* from, std::int64_t height,
+               std::int64_t width, T* to) noexcept {
   const std::int64_t rows = l.rows + l.y.high - l.y.low, left = -l.x.low, room = l.pitch - left;
   for (std::int64_t py = 0; py < l.y.phases; ++py)
     for (std::int64_t px = 0; px < l.x.phases; ++px)

@@ -13,8 +13,8 @@ inline constexpr std::int64_t plane_elements = (128 << 10) / static_cast<std::in
 /// Zeros behind them, since whole vectors are read.
 inline constexpr std::int64_t plane_slack = 64;
 
-/// One axis: position i of phase r of the destination (index r + i dest_step) reads source index phases (i + q) +
-/// rest for taps with low <= q <= high.
+/// One axis: position i of phase r of the destination (index r + i dest_step) reads source index phases (i +
+/// q) + rest for taps with low <= q <= high.
 struct PlaneAxis {
   TapAxis axis;
   bool backward = false;
@@ -42,7 +42,7 @@ std::int64_t tap_place(const PlaneLayout& layout, std::int64_t r, std::int64_t s
 
 /// Lays out one channel for positions first, first + 1, .. of the vertical axis.
 template <class T>
-void lay_plane(const PlaneLayout& layout, std::int64_t first, const T* from, std::int64_t height, std::int64_t width,
-               T* to) noexcept;
+void lay_plane(const PlaneLayout& layout, std::int64_t first, const T* from, std::int64_t height,
+               std::int64_t width, T* to) noexcept;
 
 }  // namespace thalweg::kernels

@@ -20,8 +20,8 @@ TapGroup taps_at(const TapAxis& a, bool backward, std::int64_t position) noexcep
     g.source_tap = a.dilation;
   }
   for (std::int64_t k = 0; k < a.kernel; ++k) {
-    const std::int64_t at = backward ? position + a.padding - k * a.dilation
-                                     : position * a.stride - a.padding + k * a.dilation;
+    const std::int64_t at =
+        backward ? position + a.padding - k * a.dilation : position * a.stride - a.padding + k * a.dilation;
     if (at < 0 || (backward && at % a.stride != 0)) continue;
     const std::int64_t source = backward ? at / a.stride : at;
     if (source >= limit) continue;

@@ -56,8 +56,9 @@ class WeightsConv {
         rows_of_x_(prefer_rows_of_x()),
         rows_((rows_of_x_ ? x_ : y_).channels),
         cols_((rows_of_x_ ? y_ : x_).channels),
-        width_(cols_ == 0 ? 1
-                          : round_up(ceil_div(cols_, ceil_div(cols_, std::int64_t{kernels_.nr})), kernels_.lanes)),
+        width_(cols_ == 0
+                   ? 1
+                   : round_up(ceil_div(cols_, ceil_div(cols_, std::int64_t{kernels_.nr})), kernels_.lanes)),
         panels_(ceil_div(cols_, width_)),
         c_row_(round_up(cols_, kernels_.lanes)),
         block_(image_block(g.batch, static_cast<std::int64_t>(sizeof(T)) * image_elements())),
@@ -117,8 +118,8 @@ class WeightsConv {
     return images >= images_inside_from ? height * width : images * height;
   }
   std::int64_t at_once(std::int64_t images) const noexcept {
-    return std::clamp<std::int64_t>(chain_length / std::max<std::int64_t>(1, run_length(images, g_.out[1])), 1,
-                                    most_segments);
+    return std::clamp<std::int64_t>(chain_length / std::max<std::int64_t>(1, run_length(images, g_.out[1])),
+                                    1, most_segments);
   }
 
   void turn(Side<T>& s, T* data, std::int64_t first) noexcept {
@@ -129,7 +130,8 @@ class WeightsConv {
          {s.map.data, dtype_of<T>, shape, {s.map.image, 1, s.map.x}});
   }
 
-  std::int64_t place(const Side<T>& s, std::int64_t image, std::int64_t y, std::int64_t x, const Meeting m[2]) const noexcept {
+  std::int64_t place(const Side<T>& s, std::int64_t image, std::int64_t y, std::int64_t x,
+                     const Meeting m[2]) const noexcept {
     const std::int64_t at_y = (s.input ? m[0].in : m[0].out) + y * s.stride[0],
                        at_x = (s.input ? m[1].in : m[1].out) + x * s.stride[1];
     return image * s.map.image + at_y * s.map.y + at_x * s.map.x;

@@ -10,7 +10,8 @@
 namespace thalweg::ops {
 
 inline constexpr const char* conv_note =
-    "taps on padding are no terms of the sum; by Winograd (set_winograd) f32 is off by up to 16 eps of the largest "
+    "taps on padding are no terms of the sum; by Winograd (set_winograd) f32 is off by up to 16 eps of the "
+    "largest "
     "sum of |terms|";
 
 /// Dims of one or two entries. `size` is the input's height and width (conv2d_input_gradient) or the kernel's

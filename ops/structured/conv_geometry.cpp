@@ -16,7 +16,8 @@ void pair(const Ins& in, const char* arg, const Dims& given, std::int64_t least,
   for (int i = 0; i < 2; ++i) {
     to[i] = given[given.size() == 2 ? i : 0];
     if (to[i] < least || to[i] > largest_extent)
-      in.fail<ValueError>(arg, to_string(given), fmt::format("{} to {}", least, largest_extent), "out of range");
+      in.fail<ValueError>(arg, to_string(given), fmt::format("{} to {}", least, largest_extent),
+                          "out of range");
   }
 }
 
@@ -32,15 +33,15 @@ kernels::ConvGeometry begin(const Ins& in, const ConvAttrs& t, const char* const
   }
   for (int i = 0; i < 2; ++i)
     if (in[i].shape.size() != 4)
-      in.fail<ShapeError>(names[i], describe(in[i]),
-                          names[i][0] == 'w' ? "[out, in / groups, height, width]" : "[batch, channels, height, width]",
-                          "not of 4 dimensions");
+      in.fail<ShapeError>(
+          names[i], describe(in[i]),
+          names[i][0] == 'w' ? "[out, in / groups, height, width]" : "[batch, channels, height, width]",
+          "not of 4 dimensions");
   kernels::ConvGeometry g;
   pair(in, "stride", t.stride, 1, g.stride);
   pair(in, "padding", t.padding, 0, g.padding);
   pair(in, "dilation", t.dilation, 1, g.dilation);
-  if (t.groups < 1)
-    in.fail<ValueError>("groups", fmt::to_string(t.groups), "1 or more", "no group");
+  if (t.groups < 1) in.fail<ValueError>("groups", fmt::to_string(t.groups), "1 or more", "no group");
   g.groups = t.groups;
   return g;
 }
@@ -57,7 +58,8 @@ void finish(const Ins& in, kernels::ConvGeometry& g) {
     const std::int64_t room = g.in[i] + 2 * g.padding[i], reach = g.dilation[i] * (g.kernel[i] - 1) + 1;
     if (g.kernel[i] < 1 || g.kernel[i] > largest_extent || g.in[i] > largest_extent)
       in.fail<ShapeError>("kernel", fmt::format("[{},{}]", g.kernel[0], g.kernel[1]),
-                          fmt::format("1 to {}", largest_extent), "kernel or image without extent, or too large");
+                          fmt::format("1 to {}", largest_extent),
+                          "kernel or image without extent, or too large");
     if (reach > room)
       in.fail<ShapeError>("kernel", fmt::format("[{},{}]", g.kernel[0], g.kernel[1]),
                           fmt::format("at most {} {} with its dilation", room, i == 0 ? "rows" : "columns"),

@@ -25,13 +25,23 @@ std::vector<Shapes> all_shapes() {
       {"padding", {2, 2, 3, 4}, {2, 2, 3, 3}, {2, 2, 3, 6}, {.padding = {1, 2}}},
       {"more padding than kernel", {1, 1, 2, 2}, {2, 1, 1, 2}, {1, 2, 6, 5}, {.padding = {2, 2}}},
       {"dilation", {1, 2, 6, 5}, {2, 2, 2, 3}, {1, 2, 3, 3}, {.padding = {0, 1}, .dilation = {3, 2}}},
-      {"all at once", {2, 2, 7, 6}, {2, 1, 3, 2}, {2, 2, 3, 2},
+      {"all at once",
+       {2, 2, 7, 6},
+       {2, 1, 3, 2},
+       {2, 2, 3, 2},
        {.stride = {3, 4}, .padding = {2, 1}, .dilation = {1, 3}, .groups = 2}},
-      {"stride and dilation with a common divisor", {1, 1, 9, 7}, {2, 1, 3, 2}, {1, 2, 2, 2},
+      {"stride and dilation with a common divisor",
+       {1, 1, 9, 7},
+       {2, 1, 3, 2},
+       {1, 2, 2, 2},
        {.stride = {4, 3}, .dilation = {2, 3}}},
       {"groups", {2, 4, 3, 3}, {6, 2, 2, 2}, {2, 6, 2, 2}, {.groups = 2}},
       {"depthwise", {2, 3, 4, 5}, {3, 1, 3, 3}, {2, 3, 4, 5}, {.padding = {1}, .groups = 3}},
-      {"depthwise, two outputs each", {1, 2, 4, 4}, {4, 1, 3, 2}, {1, 4, 2, 2}, {.stride = {2}, .padding = {1, 0}, .groups = 2}},
+      {"depthwise, two outputs each",
+       {1, 2, 4, 4},
+       {4, 1, 3, 2},
+       {1, 4, 2, 2},
+       {.stride = {2}, .padding = {1, 0}, .groups = 2}},
       {"1x1", {2, 3, 3, 4}, {2, 3, 1, 1}, {2, 2, 3, 4}, {}},
       {"1x1 map, 3x3 kernel", {3, 2, 1, 1}, {2, 2, 3, 3}, {3, 2, 1, 1}, {.padding = {1}}},
       {"2x2 map", {3, 2, 2, 2}, {2, 2, 3, 3}, {3, 2, 2, 2}, {.padding = {1}}},
@@ -105,7 +115,8 @@ template <Activation Act>
 void Conv2dWith<Act>::samples(SampleList& s) {
   if constexpr (!plain) return relu_samples(s);
   s.add({s.normal({2, 2, 3, 3}), s.normal({3, 2, 2, 2}), Tensor()}, ConvAttrs{}, "no bias");
-  for (const Shapes& c : all_shapes()) s.add({s.normal(c.x), s.normal(c.w), s.normal({c.w[0]})}, c.attrs, c.note);
+  for (const Shapes& c : all_shapes())
+    s.add({s.normal(c.x), s.normal(c.w), s.normal({c.w[0]})}, c.attrs, c.note);
 }
 
 template <Activation Act>
@@ -136,10 +147,11 @@ void Conv2dInputGradient::errors(ErrorList& e) {
   const Tensor g = zeros({2, 6, 3, 3}), w = zeros({6, 4, 3, 3});
   const ConvAttrs good{.size = {5, 5}};
   common_errors(e, g, w, {}, good);
-  e.add<ShapeError>({g, w}, ConvAttrs{.size = {5, 6}},
-                    "conv2d_input_gradient: not shaped like the convolution's output: g is f32[2,6,3,3], wanted "
-                    "[2,6,3,4]",
-                    "ShapeError");
+  e.add<ShapeError>(
+      {g, w}, ConvAttrs{.size = {5, 6}},
+      "conv2d_input_gradient: not shaped like the convolution's output: g is f32[2,6,3,3], wanted "
+      "[2,6,3,4]",
+      "ShapeError");
   e.add<ShapeError>({zeros({2, 5, 3, 3}), w}, good, "g is f32[2,5,3,3], wanted [2,6,3,3]", "ShapeError");
   e.add<ValueError>({g, w}, ConvAttrs{}, "size is [], wanted one or two numbers", "ValueError");
   e.add<ValueError>({g, w}, ConvAttrs{.size = {5, -1}}, "size is [5,-1], wanted 0 to", "ValueError");
@@ -155,10 +167,11 @@ void Conv2dWeightGradient::errors(ErrorList& e) {
   const Tensor g = zeros({2, 6, 3, 3}), x = zeros({2, 4, 5, 5});
   const ConvAttrs good{.size = {3}};
   common_errors(e, g, x, {}, good);
-  e.add<ShapeError>({g, x}, ConvAttrs{.size = {3, 2}},
-                    "conv2d_weight_gradient: not shaped like the convolution's output: g is f32[2,6,3,3], wanted "
-                    "[2,6,3,4]",
-                    "ShapeError");
+  e.add<ShapeError>(
+      {g, x}, ConvAttrs{.size = {3, 2}},
+      "conv2d_weight_gradient: not shaped like the convolution's output: g is f32[2,6,3,3], wanted "
+      "[2,6,3,4]",
+      "ShapeError");
   e.add<ShapeError>({zeros({3, 6, 3, 3}), x}, good, "g is f32[3,6,3,3], wanted [2,6,3,3]", "ShapeError");
   e.add<ValueError>({g, x}, ConvAttrs{.size = {0, 3}}, "size is [0,3], wanted 1 to", "ValueError");
   e.add<ShapeError>({g, x}, ConvAttrs{.size = {6}}, "kernel is larger than the padded input (6 vs 5)",

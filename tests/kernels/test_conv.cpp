@@ -30,8 +30,9 @@ struct Two {
   std::int64_t y, x;
 };
 
-ConvGeometry geometry(std::int64_t batch, std::int64_t in, std::int64_t out, Two size, Two kernel, Two stride = {1, 1},
-                      Two padding = {0, 0}, Two dilation = {1, 1}, std::int64_t groups = 1) {
+ConvGeometry geometry(std::int64_t batch, std::int64_t in, std::int64_t out, Two size, Two kernel,
+                      Two stride = {1, 1}, Two padding = {0, 0}, Two dilation = {1, 1},
+                      std::int64_t groups = 1) {
   ConvGeometry g;
   g.batch = batch, g.in_channels = in, g.out_channels = out, g.groups = groups;
   const Two given[] = {size, kernel, stride, padding, dilation};
@@ -56,7 +57,8 @@ void each_product(const ConvGeometry& g, F&& f) {
                                  s = j * g.stride[1] + k % g.kernel[1] * g.dilation[1] - g.padding[1];
               if (r < 0 || s < 0 || r >= g.in[0] || s >= g.in[1]) continue;
               f(((n * g.in_channels + o / out * in + c) * g.in[0] + r) * g.in[1] + s,
-                (o * in + c) * g.kernel[0] * g.kernel[1] + k, ((n * g.out_channels + o) * g.out[0] + i) * g.out[1] + j);
+                (o * in + c) * g.kernel[0] * g.kernel[1] + k,
+                ((n * g.out_channels + o) * g.out[0] + i) * g.out[1] + j);
             }
 }
 
@@ -73,8 +75,8 @@ struct Operands {
     x.random(1), w.random(2), y.random(3), b.random(4);
   }
   void forward(Array<T>& to, bool bias = false, Activation act = Activation::none) {
-    kernels::conv_forward(g, to.view().dtype, x.view().data, w.view().data, bias ? b.view().data : nullptr, act,
-                          to.view().data);
+    kernels::conv_forward(g, to.view().dtype, x.view().data, w.view().data, bias ? b.view().data : nullptr,
+                          act, to.view().data);
   }
   void input_gradient(Array<T>& to) {
     kernels::conv_input_gradient(g, to.view().dtype, y.view().data, w.view().data, to.view().data);
@@ -133,18 +135,21 @@ void check(const ConvGeometry& g) {
 
 std::vector<ConvGeometry> sweep() {
   std::vector<ConvGeometry> all;
-  for (std::int64_t batch : {1, 7, 8, 9, 17}) all.push_back(geometry(batch, 3, 5, {4, 5}, {3, 2}, {1, 1}, {1, 0}));
-  for (std::int64_t out : {1, 7, 8, 9, 15, 16, 17, 33, 49}) all.push_back(geometry(2, 2, out, {3, 3}, {2, 2}));
+  for (std::int64_t batch : {1, 7, 8, 9, 17})
+    all.push_back(geometry(batch, 3, 5, {4, 5}, {3, 2}, {1, 1}, {1, 0}));
+  for (std::int64_t out : {1, 7, 8, 9, 15, 16, 17, 33, 49})
+    all.push_back(geometry(2, 2, out, {3, 3}, {2, 2}));
   for (std::int64_t in : {1, 8, 9, 17, 33}) all.push_back(geometry(8, in, 3, {2, 2}, {3, 3}, {1, 1}, {1, 1}));
   for (std::int64_t stride : {1, 2, 3, 5})
     for (std::int64_t dilation : {1, 2, 3})
       for (std::int64_t padding : {0, 1, 4})
-        all.push_back(geometry(2, 2, 2, {9, 11}, {3, 4}, {stride, 4 - dilation}, {padding, 1}, {dilation, 2}));
-  all.push_back(geometry(2, 1, 2, {3, 3}, {1, 2}, {4, 1}, {3, 5}));                       // mostly padding
-  all.push_back(geometry(1, 2, 2, {1, 40}, {1, 9}, {1, 2}, {0, 4}));                      // one row
-  all.push_back(geometry(1, 2, 2, {40, 1}, {9, 1}, {2, 1}, {4, 0}));                      // one column
+        all.push_back(
+            geometry(2, 2, 2, {9, 11}, {3, 4}, {stride, 4 - dilation}, {padding, 1}, {dilation, 2}));
+  all.push_back(geometry(2, 1, 2, {3, 3}, {1, 2}, {4, 1}, {3, 5}));   // mostly padding
+  all.push_back(geometry(1, 2, 2, {1, 40}, {1, 9}, {1, 2}, {0, 4}));  // one row
+  all.push_back(geometry(1, 2, 2, {40, 1}, {9, 1}, {2, 1}, {4, 0}));  // one column
   all.push_back(geometry(3, 6, 8, {5, 6}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 2));
-  all.push_back(geometry(9, 6, 18, {4, 4}, {2, 3}, {2, 1}, {1, 1}, {1, 2}, 6));           // depthwise, three each
+  all.push_back(geometry(9, 6, 18, {4, 4}, {2, 3}, {2, 1}, {1, 1}, {1, 2}, 6));  // depthwise, three each
   all.push_back(geometry(2, 5, 5, {9, 33}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 5));
   all.push_back(geometry(2, 5, 5, {16, 16}, {5, 5}, {2, 2}, {2, 2}, {1, 1}, 5));
   all.push_back(geometry(9, 70, 50, {3, 4}, {1, 1}));
@@ -166,11 +171,11 @@ TEST_CASE("a convolution and its gradients match naive loops on every path, over
 }
 
 TEST_CASE("several blocks of images, chains of taps and partial sums") {
-  for (const ConvGeometry& g : {geometry(50, 10, 10, {40, 40}, {2, 1}, {1, 1}, {1, 0}),
-                                geometry(20, 3, 9, {10, 48}, {5, 5}, {1, 1}, {2, 2}),
-                                geometry(3, 600, 20, {3, 3}, {3, 3}, {1, 1}, {1, 1}),
-                                geometry(2, 4, 150, {20, 70}, {1, 1}),
-                                geometry(2, 3, 5, {200, 180}, {7, 7}, {2, 2}, {3, 3})})
+  for (const ConvGeometry& g :
+       {geometry(50, 10, 10, {40, 40}, {2, 1}, {1, 1}, {1, 0}),
+        geometry(20, 3, 9, {10, 48}, {5, 5}, {1, 1}, {2, 2}),
+        geometry(3, 600, 20, {3, 3}, {3, 3}, {1, 1}, {1, 1}), geometry(2, 4, 150, {20, 70}, {1, 1}),
+        geometry(2, 3, 5, {200, 180}, {7, 7}, {2, 2}, {3, 3})})
     check<float>(g);
 }
 

@@ -34,10 +34,12 @@ struct Layer {
 TEST_CASE("a convolution is a sum of shifted products") {
   const Tensor x = from({1., 2., 3., 4., 5., 6.}, {1, 1, 2, 3}), w = from({1., 10.}, {1, 1, 1, 2});
   CHECK(same(conv2d(x, w), from({21., 32., 54., 65.}, {1, 1, 2, 2})));
-  CHECK(same(conv2d(x, w, {}, {.padding = {0, 1}}), from({10., 21., 32., 3., 40., 54., 65., 6.}, {1, 1, 2, 4})));
+  CHECK(same(conv2d(x, w, {}, {.padding = {0, 1}}),
+             from({10., 21., 32., 3., 40., 54., 65., 6.}, {1, 1, 2, 4})));
   CHECK(same(conv2d(x, w, {}, {.stride = {2}}), from({21.}, {1, 1, 1, 1})));
   CHECK(same(conv2d(x, w, {}, {.dilation = {1, 2}}), from({31., 64.}, {1, 1, 2, 1})));
-  CHECK(same(conv2d(x, w, from({-40.}, {1}), {.activation = Activation::relu}), from({0., 0., 14., 25.}, {1, 1, 2, 2})));
+  CHECK(same(conv2d(x, w, from({-40.}, {1}), {.activation = Activation::relu}),
+             from({0., 0., 14., 25.}, {1, 1, 2, 2})));
 }
 
 TEST_CASE("one number stands for both directions") {
@@ -117,8 +119,9 @@ TEST_CASE("errors name the call, what was given and what was wanted") {
   const std::string channels = text([&] { conv2d(x, zeros({4, 2, 3, 3})); });
   CHECK(channels.find("conv2d: channels differ (3 in 1 groups vs 2)") != std::string::npos);
   CHECK(channels.find("test_conv.cpp") != std::string::npos);
-  CHECK(text([&] { conv2d(x, w, {}, {.dilation = {4}}); }).find("kernel is larger than the padded input (9 vs 8)") !=
-        std::string::npos);
+  CHECK(text([&] {
+          conv2d(x, w, {}, {.dilation = {4}});
+        }).find("kernel is larger than the padded input (9 vs 8)") != std::string::npos);
   CHECK(text([&] { conv2d(x, w, {}, {.activation = Activation::tanh}); }).find("wanted none or relu") !=
         std::string::npos);
 }
