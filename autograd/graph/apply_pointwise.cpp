@@ -223,27 +223,28 @@ bool saved_uniform(const Node& node, NeedMask mask, const TensorBody& g, const v
 void pointwise_vjp(Vjp& v, const void* attrs) {
   Node& node = v.node();
   const OpDef& op = *node.op;
-  const Tensor& g = v.only_g();
+  // The run gave g for this call alone, so that the last to use it may pass it on.
+  Tensor& g = const_cast<Tensor&>(v.only_g());
   unsigned needed = 0;
   for (int i = 0; i < node.n_in; ++i) needed |= v.needs(i) ? 1u << i : 0u;
   for (int i = 0; i < node.n_in; ++i) {
     if (((needed >> i) & 1u) == 0) continue;
+    const bool last = (needed >> (i + 1)) == 0;
     if (op.identity[i]) {
-      v.set(i, g);
+      v.set(i, last ? std::move(g) : g);
       continue;
     }
     const void* src[1 + 4];
     const bool direct = saved_uniform(node, op.needs_of(i), *g.get(), src);
     // The last gradient is written over g, unless a hook, a result, another branch or a saved value holds that too.
-    const bool over = (needed >> (i + 1)) == 0 && owned_alone(g);
+    const bool over = last && owned_alone(g);
     Tensor fresh = over ? Tensor() : empty(g.shape(), g.dtype());
     const Tensor& result = over ? g : fresh;
     const par::FloatEnvironment environment;
     if (direct) [[likely]]
       op.kernels().backward[i][kernel_index(g.dtype())](src, result.get()->data, g.get()->numel, attrs);
     else strided_gradient(node, i, g, result.mutable_view(), attrs);
-    // The run gave g for this call alone, so that it can be passed on.
-    v.set(i, over ? std::move(const_cast<Tensor&>(g)) : std::move(fresh));
+    v.set(i, over ? std::move(g) : std::move(fresh));
   }
 }
 
