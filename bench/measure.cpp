@@ -62,32 +62,25 @@ void let_threads_rest(int threads) {
 
 constexpr double batch_seconds = 2e-3;
 
-/// The peer at one number of threads.
-struct PeerSide {
-  int threads;
-  Side side;
-  double median_seconds = 0;
-
-  void batch(Peer& peer) {
+/// Leaves the peer at the number of threads at which its best batch was shortest, and `theirs` calibrated for it. The
+/// number is not changed between the rounds: OpenBLAS and libgomp need many calls to recover from that.
+int choose_threads(Peer& peer, Side& theirs, int only, const Effort& effort) {
+  int best = only;
+  double best_time = 1e30;
+  for (int threads = 1; only == 0 && threads <= effort.threads; ++threads) {
     peer.set_threads(threads);
-    side.seconds.push_back(side.batch());
-    let_threads_rest(threads);
+    theirs.calibrate(batch_seconds);
+    double shortest = theirs.once;
+    for (int i = 0; i < (theirs.once > 0.2 ? 1 : 5); ++i) shortest = std::min(shortest, theirs.batch());
+    if (shortest < best_time) {
+      best_time = shortest;
+      best = threads;
+    }
   }
-};
-
-/// A side for each number of threads; of slow rows only the one that was faster at the first try.
-std::vector<PeerSide> sides_of(Peer& peer, const Run& run, int only, const Effort& effort) {
-  std::vector<PeerSide> sides;
-  for (int threads = 1; threads <= effort.threads; ++threads) {
-    if (only > 0 && threads != only) continue;
-    peer.set_threads(threads);
-    sides.push_back({threads, Side{.run = run}});
-    sides.back().side.calibrate(batch_seconds);
-    let_threads_rest(threads);
-  }
-  const auto fastest = std::ranges::min_element(sides, {}, [](const PeerSide& s) { return s.side.once; });
-  if (fastest->side.once > 0.25) sides = {*fastest};
-  return sides;
+  peer.set_threads(best);
+  theirs.calibrate(batch_seconds);
+  for (int i = 0; i < 5 && theirs.once < 0.05; ++i) theirs.batch();
+  return best;
 }
 
 /// The largest difference of two results, as a share of the larger result's size; NaN counts as equal to NaN.
@@ -116,16 +109,15 @@ void compare(const Case& c, const Ready& ready, PeerJob& job) {
   }
 }
 
-/// Ours and each of the peer's sides in turn, again and again.
-void run_rounds(Side& ours, std::vector<PeerSide>& theirs, Peer* peer, const Effort& effort) {
-  double round = std::max(ours.once, batch_seconds);
-  for (const PeerSide& s : theirs) round += std::max(s.side.once, batch_seconds);
+/// Ours and the peer's batches in turn, again and again.
+void run_rounds(Side& ours, Side* theirs, int peer_threads, const Effort& effort) {
+  const double round = std::max(ours.once, batch_seconds) + (theirs ? std::max(theirs->once, batch_seconds) : 0);
   const int rounds = effort.quick ? 1 : round > 0.1 ? 7 : round > 0.03 ? 9 : 15;
   for (int i = 0; i < rounds; ++i) {
+    if (theirs) let_threads_rest(peer_threads);
     ours.seconds.push_back(ours.batch());
-    for (PeerSide& s : theirs) s.batch(*peer);
+    if (theirs) theirs->seconds.push_back(theirs->batch());
   }
-  for (PeerSide& s : theirs) s.median_seconds = median(s.side.seconds);
 }
 
 }  // namespace
@@ -138,7 +130,7 @@ Case scaling_case(std::string name, std::function<Ready()> make, double goal) {
     for (int round = 0; round < 8; ++round)
       for (const int i : {0, 1}) {
         thalweg::par::set_num_threads(i + 1);
-        if (round == 0) sides[i].calibrate(batch_seconds);
+        if (round == 0) sides[i].calibrate(10 * batch_seconds);
         else sides[i].seconds.push_back(sides[i].batch());
       }
     row.unit = "x";
@@ -165,15 +157,11 @@ Row measure(const Case& c, Peer* peer, const Effort& effort) {
 
   Side ours{.run = ready.ours};
   ours.calibrate(batch_seconds);
-  std::vector<PeerSide> theirs;
-  if (job) theirs = sides_of(*peer, [&](std::int64_t n) { job->run(n); }, c.threads, effort);
-  run_rounds(ours, theirs, peer, effort);
+  Side theirs{.run = [&](std::int64_t n) { job->run(n); }};
+  if (job) row.peer_threads = choose_threads(*peer, theirs, c.threads, effort);
+  run_rounds(ours, job ? &theirs : nullptr, row.peer_threads, effort);
   row.median = median(ours.seconds) / c.units;
-  if (job) {
-    const auto best = std::ranges::min_element(theirs, {}, &PeerSide::median_seconds);
-    row.peer_median = best->median_seconds / c.units;
-    row.peer_threads = best->threads;
-  }
+  if (job) row.peer_median = median(theirs.seconds) / c.units;
   row.limit = limit_seconds(ready.work, threads) / (ready.work.overhead ? 1 : c.units);
   return row;
 }

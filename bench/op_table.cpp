@@ -194,7 +194,7 @@ OpCall batch_norm_backward(bool large) {
   return {.in = {maps(large), maps(large), per_channel(large), per_channel(large), per_channel(large)}};
 }
 OpCall batch_norm_inference(bool large) {
-  return {.in = {maps(large), per_channel(large), per_channel(large), per_channel(large), per_channel(large)}};
+  return {.in = {maps(large), per_channel(large), per_channel(large), per_channel(large), per_channel(large)}, .frozen = 0b110};
 }
 
 constexpr const char* part_of_backward = "libtorch computes it inside a backward pass only: see the row of its forward op";
@@ -258,7 +258,7 @@ const std::vector<OpEntry>& op_table() {
       {"avg_pool2d_backward", "", &avg_pool_backward, part_of_backward},
       {"batch_norm", "", &batch_norm},
       {"batch_norm_backward", "", &batch_norm_backward, part_of_backward},
-      {"batch_norm_inference", "", &batch_norm_inference, "", "", false},
+      {"batch_norm_inference", "", &batch_norm_inference},
       {"dropout", "", &dropout, "", "", false},
       {"softmax", "", &softmax},
       {"softmax", "columns", &softmax_columns, "", "softmax 0"},

@@ -24,8 +24,8 @@ bool differentiable_input(const OpDef& d, int i, const Tensor& t) {
   return d.differentiable && t.defined() && thalweg::is_floating(t.dtype()) && (i >= 32 || ((d.no_grad >> i) & 1u) == 0);
 }
 
-/// Forward: inputs read, outputs written. Backward: the gradient and what was saved read, gradients written (leaves keep
-/// gradients of their own, so even a gradient that is passed on is copied once).
+/// Forward: inputs read, outputs written. Backward: the gradient and what was saved read, gradients written, unless they
+/// are the output's gradient itself or a view of it.
 Work work_of(const OpDef& d, const std::vector<Tensor>& in, const Tensor& out, double flops, bool backward) {
   Work w{.flops = flops};
   const bool is_view = d.kind == thalweg::OpKind::view;
@@ -35,14 +35,16 @@ Work work_of(const OpDef& d, const std::vector<Tensor>& in, const Tensor& out, d
   }
   if (!backward) return w;
   thalweg::NeedMask saved = 0;
+  const double forward_written = w.written;
   for (int i = 0; i < static_cast<int>(in.size()); ++i) {
     const Tensor& t = in[static_cast<std::size_t>(i)];
     if (!differentiable_input(d, i, t)) continue;
     saved |= d.needs_of(i);
     w.flops += flops;
-    w.written += bytes(t);
+    const bool passed_on = is_view ? t.numel() == out.numel() : i < 3 && d.identity[i];
+    if (!passed_on) w.written += bytes(t);
   }
-  w.read += bytes(out);  // the gradient has the output's size
+  if (w.written > forward_written) w.read += bytes(out);  // the gradient has the output's size
   for (int i = 0; i < std::min<int>(16, static_cast<int>(in.size())); ++i)
     if (saved & thalweg::need_input(i)) w.read += bytes(in[static_cast<std::size_t>(i)]);
   if (saved & thalweg::need_output()) w.read += bytes(out);
@@ -54,50 +56,45 @@ struct Bound {
   const OpDef* def;
   std::vector<Tensor> in;
   std::shared_ptr<const void> attrs;
-  Tensor gradient;  ///< undefined: forward only
+  Tensor gradient;             ///< undefined: forward only
+  std::vector<Tensor> leaves;  ///< those inputs whose gradients are wanted
 
   void forward(Tensor* out) const {
     thalweg::apply(*def, in.data(), static_cast<int>(in.size()), attrs.get(), thalweg::Loc::here(), out);
   }
-  void drop_gradients() {
-    for (Tensor& t : in)
-      if (t.requires_grad()) t.zero_grad();
-  }
+  std::vector<Tensor> gradients(const Tensor& out) const { return thalweg::grad(out, leaves, {.grad_outputs = {gradient}}); }
   void run(std::int64_t times) {
     for (std::int64_t i = 0; i < times; ++i) {
       Tensor out[4];
       forward(out);
-      if (!gradient.defined()) continue;
-      out[0].backward({.grad_output = &gradient});
-      drop_gradients();
+      if (gradient.defined()) gradients(out[0]);
     }
   }
   std::vector<Tensor> results() {
     Tensor out[4];
     forward(out);
     std::vector<Tensor> all{out[0].detach()};
-    if (!gradient.defined()) return all;
-    out[0].backward({.grad_output = &gradient});
-    for (Tensor& t : in)
-      if (t.requires_grad()) all.push_back(t.grad());
-    drop_gradients();
+    if (gradient.defined())
+      for (Tensor& g : gradients(out[0])) all.push_back(std::move(g));
     return all;
   }
 };
 
 Ready make_ready(const OpInfo& op, const OpEntry* entry, bool large, bool backward) {
   const OpCall call = entry ? entry->call(large) : pointwise_call(op, large);
-  auto bound = std::make_shared<Bound>(Bound{.def = op.def, .in = call.in, .attrs = call.attrs, .gradient = {}});
+  auto bound = std::make_shared<Bound>(Bound{.def = op.def, .in = call.in, .attrs = call.attrs, .gradient = {}, .leaves = {}});
   Tensor out[4];
   bound->forward(out);
   Ready ready;
   ready.work = large ? work_of(*op.def, call.in, out[0], call.flops, backward) : Work{.overhead = true, .backward = backward};
   if (large && ready.work.read + ready.work.written == 0) ready.work = {.overhead = true, .backward = backward};
   if (backward) {
-    bound->gradient = uniform(out[0].shape(), 0.5, 1.5);
+    bound->gradient = uniform(out[0].shape(), 0.5, 1.5).to(out[0].dtype());
     ready.peer.gradient = array_of(bound->gradient);
-    for (std::size_t i = 0; i < bound->in.size(); ++i)
-      if (differentiable_input(*op.def, static_cast<int>(i), bound->in[i])) bound->in[i].set_requires_grad();
+    for (std::size_t i = 0; i < bound->in.size(); ++i) {
+      if (!differentiable_input(*op.def, static_cast<int>(i), bound->in[i]) || ((call.frozen >> i) & 1u)) continue;
+      bound->leaves.push_back(bound->in[i].set_requires_grad());
+    }
   }
   ready.ours = [bound](std::int64_t times) { bound->run(times); };
   if (!large && (!entry || entry->same_bits)) ready.results = [bound] { return bound->results(); };
@@ -151,6 +148,7 @@ OpCall pointwise_call(const OpInfo& op, bool large) {
   }
   if (op.name() == std::string_view("clamp"))  // without limits there would be nothing to do
     call.attrs = std::make_shared<const thalweg::ops::Clamp::Attrs>(thalweg::ops::Clamp::Attrs{-1, 1});
+  else if (op.attr_samples) call.attrs = op.attr_samples().front();  // by convention the defaults
   return call;
 }
 

@@ -18,6 +18,7 @@ struct OpCall {
   std::shared_ptr<const void> attrs{};
   double flops = 0;                      ///< of the forward pass
   std::vector<std::int64_t> numbers{};   ///< for the peer
+  unsigned frozen = 0;                   ///< bit i: no gradient of input i, because the peer has none
 };
 
 struct OpEntry {

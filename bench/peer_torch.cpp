@@ -25,34 +25,27 @@ class OpJob : public PeerJob {
   OpJob(TorchOp op, const PeerCall& call) : op_(std::move(op)), numbers_(call.numbers) {
     for (const Array& a : call.in) in_.push_back(tensor_of(a));
     if (call.backward) gradient_ = tensor_of(call.gradient);
+    for (const at::Tensor& t : in_)
+      if (t.requires_grad()) leaves_.push_back(t);
   }
   void run(std::int64_t times) override {
     for (std::int64_t i = 0; i < times; ++i) {
       const at::Tensor y = op_(in_, numbers_);
-      if (!gradient_.defined()) continue;
-      y.backward(gradient_);
-      drop_gradients();
+      if (gradient_.defined()) torch::autograd::grad({y}, leaves_, {gradient_});
     }
   }
   std::vector<std::vector<double>> results() override {
     const at::Tensor y = op_(in_, numbers_);
     std::vector<std::vector<double>> all{as_doubles(y)};
-    if (!gradient_.defined()) return all;
-    y.backward(gradient_);
-    for (const at::Tensor& t : in_)
-      if (t.requires_grad()) all.push_back(as_doubles(t.grad()));
-    drop_gradients();
+    if (gradient_.defined())
+      for (const at::Tensor& g : torch::autograd::grad({y}, leaves_, {gradient_})) all.push_back(as_doubles(g));
     return all;
   }
 
  private:
-  void drop_gradients() {
-    for (at::Tensor& t : in_)
-      if (t.requires_grad()) t.mutable_grad().reset();
-  }
   TorchOp op_;
   std::vector<std::int64_t> numbers_;
-  std::vector<at::Tensor> in_;
+  std::vector<at::Tensor> in_, leaves_;
   at::Tensor gradient_;
 };
 

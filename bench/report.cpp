@@ -91,7 +91,7 @@ Machine this_machine() {
 }
 
 void measure_machine(Machine& m) {
-  constexpr double large = 1 << 28;
+  constexpr double large = 1 << 28;  // bytes: far beyond the caches
   m.flops = peak_flops(m.threads);
   m.flops_one = peak_flops(1);
   m.read = large / stream_seconds(large, 0, m.threads);
