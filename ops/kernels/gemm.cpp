@@ -167,8 +167,8 @@ GemmPath gemm_path(std::int64_t m, std::int64_t n, std::int64_t k, bool tall) no
   const GemmPath path = forced.load(std::memory_order_relaxed);
   if (path != GemmPath::automatic && (path != GemmPath::vector || vector)) return path;
   if (vector) return GemmPath::vector;
-  return std::min(m, n) <= small_side || m * n <= small_products / std::max<std::int64_t>(1, k) ||
-                 gemm_is_long(m, n, k)
+  return std::min(m, n) <= small_side || k <= gemm_shallow ||
+                 m * n <= small_products / std::max<std::int64_t>(1, k) || gemm_is_long(m, n, k)
              ? GemmPath::small
              : GemmPath::packed;
 }

@@ -11,6 +11,7 @@ namespace thalweg::kernels {
 namespace {
 
 constexpr std::int64_t chunk_products = 1 << 18;  // multiply-adds of a chunk: about 3 us on one core
+constexpr std::int64_t write_products = 16;       // what an element of C costs besides, in multiply-adds
 constexpr std::int64_t chunk_sums = 1 << 15;      // additions of a chunk
 constexpr std::int64_t most_partials = 1 << 19;   // elements of C that blocks of k may leave aside at a time
 
@@ -44,6 +45,15 @@ void small_block(const GemmProblem<T>& g, const GemmOperand<T>& a, const GemmOpe
     t.a = a.data + i * a.lane_step + k0 * a.k_step;
     kernels.strided(t);
   });
+}
+
+/// Whether little is done but writing a C that no near cache holds: then along its rows, all panels of a few
+/// rows before the next. Rows a multiple of a page apart fill one set of the first-level cache at once.
+template <class T>
+bool writes_along_rows(const GemmProblem<T>& g, const GemmOperand<T>& b) noexcept {
+  constexpr auto size = static_cast<std::int64_t>(sizeof(T));
+  return g.k <= gemm_shallow && b.lane_step == 1 &&
+         (g.m * g.n * size >= 4 << 20 || g.c_row * size % 4096 == 0);
 }
 
 template <class T>
@@ -81,7 +91,8 @@ void gemm_small(const GemmProblem<T>& g, const GemmOperand<T>& a, const GemmOper
                 bool serial) noexcept {
   const GemmKernels<T>& kernels = gemm_kernels<T>();
   const GemmKBlocks blocks(g.k);
-  const std::int64_t row_block = kernels.row_block, nr = kernels.nr;
+  const bool shallow = writes_along_rows(g, b);
+  const std::int64_t row_block = shallow ? kernels.mr : kernels.row_block, nr = kernels.nr;
   const auto run_item = [&](std::int64_t row, std::int64_t col, T* packed) noexcept {
     const GemmRows rows{row, std::min(row_block, g.m - row), col, std::min(nr, g.n - col)};
     for (std::int64_t kb = 0; kb < blocks.count; ++kb) small_block(g, a, b, blocks, kb, rows, packed);
@@ -94,12 +105,15 @@ void gemm_small(const GemmProblem<T>& g, const GemmOperand<T>& a, const GemmOper
     return;
   }
   const std::int64_t row_blocks = ceil_div(g.m, row_block), panels = ceil_div(g.n, nr);
-  const std::int64_t work = std::min(row_block, g.m) * std::min(nr, g.n) * g.k;
+  const std::int64_t work = std::min(row_block, g.m) * std::min(nr, g.n) * (g.k + write_products);
   par::chunks(row_blocks * panels, std::max<std::int64_t>(1, chunk_products / work),
               [&](std::int64_t begin, std::int64_t end) noexcept {
                 alignas(64) T packed[panel_elements<T>];
                 for (std::int64_t item = begin; item < end; ++item)
-                  run_item(item % row_blocks * row_block, item / row_blocks * nr, packed);
+                  if (shallow)
+                    run_item(item / panels * row_block, item % panels * nr, packed);
+                  else
+                    run_item(item % row_blocks * row_block, item / row_blocks * nr, packed);
               });
 }
 

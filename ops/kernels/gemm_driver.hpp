@@ -14,6 +14,9 @@ namespace thalweg::kernels {
 
 inline constexpr std::int64_t gemm_k_block = 384;  // longest stretch of k between two visits to C
 
+inline constexpr std::int64_t gemm_shallow =
+    16;  // up to this k a product is bound by writing C, and not packed
+
 /// Block number b of k: [begin, begin + size). All blocks but the last are of one size, at most gemm_k_block.
 struct GemmKBlocks {
   std::int64_t count, size, k;
