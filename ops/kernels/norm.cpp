@@ -15,6 +15,8 @@ constexpr std::int64_t grain_elements = 16384;
 // Up to this length a run is too short to be a loop: the columns of several channels go side by side.
 constexpr std::int64_t short_run = 64;
 constexpr std::int64_t block_columns = 512;
+// In inference, where nothing is summed, a run of this length has its channel's numbers to itself.
+constexpr std::int64_t shortest_piece = 16;
 constexpr std::int64_t stream_bytes = std::int64_t{24} << 20;
 
 bool by_columns(const ChannelGeometry& g) noexcept { return g.run <= short_run; }
@@ -235,24 +237,29 @@ void backward_of(const ConstView& grad, const ConstView& x, const ConstView& mea
   each_block(g, [&](std::int64_t first, std::int64_t channels) { task.run(first, channels); });
 }
 
-/// Columns of all channels: whole rows are one piece each.
+/// Numbers of all channels, each repeated `times`.
 template <class T>
-void normalise_rows(const T* x, T* y, const Affine<T>* of, const ChannelGeometry& g, bool stream) {
-  const std::int64_t columns = g.channels * g.run;
-  const mem::Scratch<T> spread(static_cast<std::size_t>(3 * columns));
-  T *mean = spread.data(), *scale = mean + columns, *shift = scale + columns;
-  for (std::int64_t c = 0; c < g.channels; ++c) {
-    std::fill_n(mean + c * g.run, g.run, of[c].mean);
-    std::fill_n(scale + c * g.run, g.run, of[c].scale);
-    std::fill_n(shift + c * g.run, g.run, of[c].shift);
+class Spread {
+ public:
+  Spread(const Parameters<T>& parameters, const T* mean, const T* variance, std::int64_t channels,
+         std::int64_t times)
+      : n_(channels * times), values_(static_cast<std::size_t>(3 * n_)) {
+    for (std::int64_t c = 0; c < channels; ++c) {
+      const Affine<T> a = parameters.affine(c, mean[c], variance[c]);
+      std::fill_n(values_.data() + c * times, times, a.mean);
+      std::fill_n(values_.data() + n_ + c * times, times, a.scale);
+      std::fill_n(values_.data() + 2 * n_ + c * times, times, a.shift);
+    }
   }
-  par::chunks(g.rows, std::max<std::int64_t>(1, grain_elements / columns),
-              [&](std::int64_t begin, std::int64_t end) {
-                const std::int64_t at = begin * columns;
-                norm_passes<T>().column_normalise(x + at, y + at, {end - begin, columns, columns}, mean,
-                                                  scale, shift, stream);
-              });
-}
+  std::int64_t size() const { return n_; }
+  const T* mean() const { return values_.data(); }
+  const T* scale() const { return values_.data() + n_; }
+  const T* shift() const { return values_.data() + 2 * n_; }
+
+ private:
+  std::int64_t n_;
+  mem::Scratch<T> values_;
+};
 
 template <class T>
 void normalise_of(const ConstView& x, const ConstView& mean, const ConstView& variance,
@@ -260,18 +267,19 @@ void normalise_of(const ConstView& x, const ConstView& mean, const ConstView& va
                   const ChannelGeometry& g) {
   const DenseSource from(x), m(mean), v(variance), w(weight), b(bias);
   const Parameters<T> parameters{w.as<T>(), b.as<T>(), eps};
-  const mem::Scratch<Affine<T>> of(static_cast<std::size_t>(g.channels));
-  for (std::int64_t c = 0; c < g.channels; ++c)
-    of.data()[c] = parameters.affine(c, m.as<T>()[c], v.as<T>()[c]);
-  const bool stream = past_cache(g, sizeof(T));
-  if (by_columns(g)) return normalise_rows(from.as<T>(), y.as<T>(), of.data(), g, stream);
-  par::chunks(g.rows * g.channels, std::max<std::int64_t>(1, grain_elements / g.run),
+  const bool columns = g.run < shortest_piece, stream = past_cache(g, sizeof(T));
+  const Spread<T> of(parameters, m.as<T>(), v.as<T>(), g.channels, columns ? g.run : 1);
+  const std::int64_t length = columns ? of.size() : g.run, pieces = columns ? g.rows : g.rows * g.channels;
+  par::chunks(pieces, std::max<std::int64_t>(1, grain_elements / length),
               [&](std::int64_t begin, std::int64_t end) {
-                for (std::int64_t i = begin; i < end; ++i) {
-                  const Affine<T>& a = of.data()[i % g.channels];
-                  norm_passes<T>().normalise(from.as<T>() + i * g.run, y.as<T>() + i * g.run,
-                                             {1, g.run, g.run}, a.mean, a.scale, a.shift, stream);
-                }
+                const T* at = from.as<T>() + begin * length;
+                T* to = y.as<T>() + begin * length;
+                const Pieces p{end - begin, length, length};
+                if (columns)
+                  norm_passes<T>().column_normalise(at, to, p, of.mean(), of.scale(), of.shift(), stream);
+                else
+                  norm_passes<T>().normalise_in_turn(at, to, p, begin % g.channels, g.channels, of.mean(),
+                                                     of.scale(), of.shift(), stream);
               });
 }
 

@@ -24,6 +24,10 @@ struct NormPasses {
   void (*gradient)(const T* g, const T* x, T* dx, Pieces p, T mean, T k1, T scale, T k2,
                    bool stream) = nullptr;
 
+  /// The same for `p.rows` pieces one after the other, the first of channel `first`, of `channels` in turn.
+  void (*normalise_in_turn)(const T* x, T* y, Pieces p, std::int64_t first, std::int64_t channels,
+                            const T* mean, const T* scale, const T* shift, bool stream) = nullptr;
+
   // The same for columns: one number (and one sum) per column.
   void (*column_moments)(const T* x, Pieces p, const T* shift, double* first, double* second) = nullptr;
   void (*column_products)(const T* g, const T* x, Pieces p, const T* mean, double* first,

@@ -277,6 +277,20 @@ struct GradientColumns {
   }
 };
 
+template <bool past, class T>
+HWY_INLINE void write_in_turn(const T* x, T* y, Pieces p, std::int64_t c, std::int64_t channels,
+                              const T* mean, const T* scale, const T* shift) {
+  constexpr std::int64_t w = width<T>;
+  for (std::int64_t row = 0; row < p.rows;
+       ++row, x += p.length, y += p.length, c = c + 1 < channels ? c + 1 : 0) {
+    const V<T> m = every(mean[c]), a = every(scale[c]), b = every(shift[c]);
+    std::int64_t i = 0;
+    for (; i + w <= p.length; i += w) put<past, T>(normalised<T>(hn::LoadU(Tag<T>(), x + i), m, a, b), y + i);
+    if (i < p.length)
+      store_part<T>(normalised<T>(load_part<T>(x + i, p.length - i, m), m, a, b), y + i, p.length - i);
+  }
+}
+
 // ---- the table ----
 
 template <class T>
@@ -294,6 +308,13 @@ void normalise(const T* x, T* y, Pieces p, T mean, T scale, T shift, bool stream
 template <class T>
 void gradient(const T* g, const T* x, T* dx, Pieces p, T mean, T k1, T scale, T k2, bool stream) {
   write(dx, p, Gradient<T>{g, x, every(mean), every(k1), every(scale), every(k2)}, stream);
+}
+template <class T>
+void normalise_in_turn(const T* x, T* y, Pieces p, std::int64_t first, std::int64_t channels, const T* mean,
+                       const T* scale, const T* shift, bool stream) {
+  if (!stream || !aligned(y, p)) return write_in_turn<false>(x, y, p, first, channels, mean, scale, shift);
+  write_in_turn<true>(x, y, p, first, channels, mean, scale, shift);
+  hwy::FlushStream();
 }
 template <class T>
 void column_moments(const T* x, Pieces p, const T* shift, double* first, double* second) {
@@ -316,7 +337,7 @@ void column_gradient(const T* g, const T* x, T* dx, Pieces p, const T* mean, con
 
 template <class T>
 constexpr NormPasses<T> make_passes() {
-  return {moments<T>,        products<T>,        normalise<T>,        gradient<T>,
+  return {moments<T>,        products<T>,        normalise<T>,        gradient<T>,       normalise_in_turn<T>,
           column_moments<T>, column_products<T>, column_normalise<T>, column_gradient<T>};
 }
 

@@ -1,4 +1,5 @@
-// See pool.hpp: window by window, for any geometry. Depends on dense, par.
+// See pool.hpp: which way fits a geometry, and the way window by window that fits any. Depends on dense, par,
+// pool_plan.
 #include <thalweg/ops/kernels/pool.hpp>
 
 #include <algorithm>
@@ -6,39 +7,10 @@
 
 #include <thalweg/ops/kernels/dense.hpp>
 #include <thalweg/ops/kernels/par.hpp>
+#include <thalweg/ops/kernels/pool_plan.hpp>
 
 namespace thalweg::kernels {
 namespace {
-
-constexpr std::int64_t grain_elements = 16384;
-
-std::int64_t plane_grain(const PoolGeometry& g) noexcept {
-  return std::max<std::int64_t>(1, grain_elements / (g.in[0] * g.in[1] + g.out[0] * g.out[1]));
-}
-
-/// The part of one window along one dimension that lies in the image: taps first to last (exclusive), the
-/// first at `at`.
-struct Span {
-  std::int64_t first, last, at;
-};
-
-Span span_of(const PoolGeometry& g, int d, std::int64_t out) noexcept {
-  const std::int64_t start = out * g.stride[d] - g.padding[d], step = g.dilation[d];
-  const std::int64_t first = start < 0 ? (-start + step - 1) / step : 0;
-  const std::int64_t room = g.in[d] - start;  // taps below room / step, rounded up
-  const std::int64_t last = room <= 0 ? 0 : std::min(g.kernel[d], (room + step - 1) / step);
-  return {std::min(first, last), last, start + first * step};
-}
-
-/// f(row span, column span, place in the pooled plane) for every window of a plane, row by row.
-template <class F>
-void each_window(const PoolGeometry& g, F f) {
-  std::int64_t o = 0;
-  for (std::int64_t i = 0; i < g.out[0]; ++i) {
-    const Span rows = span_of(g, 0, i);
-    for (std::int64_t j = 0; j < g.out[1]; ++j) f(rows, span_of(g, 1, j), o++);
-  }
-}
 
 template <class T, class Index>
 void max_plane(const T* x, T* y, Index* index, const PoolGeometry& g) {
@@ -57,16 +29,6 @@ void max_plane(const T* x, T* y, Index* index, const PoolGeometry& g) {
     y[o] = best;
     index[o] = static_cast<Index>(at);
   });
-}
-
-/// Where in a plane the element of a window at `position` is; -1 when that is nowhere.
-std::int64_t place_of(const PoolGeometry& g, std::int64_t o, std::int64_t position) noexcept {
-  if (position < 0 || position >= g.kernel[0] * g.kernel[1]) return -1;
-  const std::int64_t row = o / g.out[1] * g.stride[0] - g.padding[0] + position / g.kernel[1] * g.dilation[0];
-  const std::int64_t column =
-      o % g.out[1] * g.stride[1] - g.padding[1] + position % g.kernel[1] * g.dilation[1];
-  const bool inside = row >= 0 && row < g.in[0] && column >= 0 && column < g.in[1];
-  return inside ? row * g.in[1] + column : -1;
 }
 
 template <class T>
@@ -93,18 +55,6 @@ void avg_plane_backward(const T* grad, T* dx, const PoolGeometry& g, const T* si
   });
 }
 
-/// The number of elements that count in each window's mean.
-template <class T>
-void window_sizes(T* sizes, const PoolGeometry& g, bool count_padding) {
-  each_window(g, [&](const Span& rows, const Span& columns, std::int64_t o) {
-    std::int64_t n[2] = {rows.last - rows.first, columns.last - columns.first};
-    const std::int64_t at[2] = {o / g.out[1], o % g.out[1]};
-    for (int d = 0; d < 2 && count_padding; ++d)
-      n[d] = std::min(g.kernel[d], g.in[d] + 2 * g.padding[d] - at[d] * g.stride[d]);
-    sizes[o] = static_cast<T>(n[0] * n[1]);
-  });
-}
-
 /// Calls f(plane) for each plane, in parallel.
 template <class F>
 void each_plane(const PoolGeometry& g, F f) {
@@ -122,16 +72,62 @@ void max_pool_of(const ConstView& x, const View& y, const View& index, const Poo
   });
 }
 
+/// Where in a plane the positions of its windows are: a table, where that is not too large.
+class Places {
+ public:
+  explicit Places(const PoolGeometry& g)
+      : g_(g),
+        size_(g.kernel[0] * g.kernel[1]),
+        windows_(g.out[0] * g.out[1]),
+        tabulated_(size_ * windows_ <= most),
+        table_(static_cast<std::size_t>(tabulated_ ? size_ * windows_ : 1)) {
+    for (std::int64_t o = 0; tabulated_ && o < windows_; ++o)
+      for (std::int64_t p = 0; p < size_; ++p)
+        table_.data()[o * size_ + p] = static_cast<std::int32_t>(find(o, p));
+  }
+  /// f(window, place of its position in the plane or -1) for every window, row by row.
+  template <class Index, class F>
+  void each(const Index* index, F f) const {
+    const std::int32_t* places = table_.data();
+    if (tabulated_)
+      for (std::int64_t o = 0; o < windows_; ++o, places += size_)
+        f(o, valid(index[o]) ? places[index[o]] : -1);
+    else
+      for (std::int64_t o = 0; o < windows_; ++o) f(o, valid(index[o]) ? find(o, index[o]) : -1);
+  }
+
+ private:
+  static constexpr std::int64_t most = 65536;
+  bool valid(std::int64_t position) const noexcept { return position >= 0 && position < size_; }
+  std::int64_t find(std::int64_t o, std::int64_t position) const noexcept {
+    const std::int64_t row =
+        o / g_.out[1] * g_.stride[0] - g_.padding[0] + position / g_.kernel[1] * g_.dilation[0];
+    const std::int64_t column =
+        o % g_.out[1] * g_.stride[1] - g_.padding[1] + position % g_.kernel[1] * g_.dilation[1];
+    const bool inside = row >= 0 && row < g_.in[0] && column >= 0 && column < g_.in[1];
+    return inside ? row * g_.in[1] + column : -1;
+  }
+  const PoolGeometry& g_;
+  std::int64_t size_, windows_;
+  bool tabulated_;
+  mem::Scratch<std::int32_t> table_;
+};
+
 template <class T, class Index>
 void max_backward_of(const ConstView& grad, const ConstView& index, const View& dx, const PoolGeometry& g) {
   const DenseSource src(grad), positions(index);
   const std::int64_t in = g.in[0] * g.in[1], out = g.out[0] * g.out[1];
-  each_plane(g, [&](std::int64_t p) {
-    T* to = dx.as<T>() + p * in;
-    std::fill_n(to, in, T{0});
-    for (std::int64_t o = 0; o < out; ++o) {
-      const std::int64_t at = place_of(g, o, positions.as<Index>()[p * out + o]);
-      if (at >= 0) to[at] += src.as<T>()[p * out + o];
+  const Places places(g);
+  const std::int64_t group =
+      std::max<std::int64_t>(1, 4096 / in);  // planes that fit the first cache together
+  par::chunks(g.planes, plane_grain(g), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t p = begin; p < end; ++p) {
+      if ((p - begin) % group == 0) std::fill_n(dx.as<T>() + p * in, std::min(group, end - p) * in, T{0});
+      const T* from = src.as<T>() + p * out;
+      T* to = dx.as<T>() + p * in;
+      places.each(positions.as<Index>() + p * out, [&](std::int64_t o, std::int64_t at) {
+        if (at >= 0) to[at] += from[o];
+      });
     }
   });
 }
@@ -140,11 +136,12 @@ template <class T, class Index>
 void gather_of(const ConstView& x, const ConstView& index, const View& y, const PoolGeometry& g) {
   const DenseSource src(x), positions(index);
   const std::int64_t in = g.in[0] * g.in[1], out = g.out[0] * g.out[1];
+  const Places places(g);
   each_plane(g, [&](std::int64_t p) {
-    for (std::int64_t o = 0; o < out; ++o) {
-      const std::int64_t at = place_of(g, o, positions.as<Index>()[p * out + o]);
-      y.as<T>()[p * out + o] = at >= 0 ? src.as<T>()[p * in + at] : T{0};
-    }
+    const T* from = src.as<T>() + p * in;
+    T* to = y.as<T>() + p * out;
+    places.each(positions.as<Index>() + p * out,
+                [&](std::int64_t o, std::int64_t at) { to[o] = at >= 0 ? from[at] : T{0}; });
   });
 }
 
@@ -186,10 +183,12 @@ DType pool_index_dtype(const PoolGeometry& g) noexcept {
 }
 
 void max_pool(const ConstView& x, const View& y, const View& index, const PoolGeometry& g) {
+  if (max_pool_in_lanes(x, y, index, g)) return;
   by_types(x.dtype, index.dtype, [&]<class T, class Index>() { max_pool_of<T, Index>(x, y, index, g); });
 }
 
 void max_pool_backward(const ConstView& grad, const ConstView& index, const View& dx, const PoolGeometry& g) {
+  if (max_backward_in_lanes(grad, index, dx, g)) return;
   by_types(dx.dtype, index.dtype,
            [&]<class T, class Index>() { max_backward_of<T, Index>(grad, index, dx, g); });
 }
@@ -199,6 +198,7 @@ void max_pool_gather(const ConstView& x, const ConstView& index, const View& y, 
 }
 
 void avg_pool(const ConstView& x, const View& y, const PoolGeometry& g, bool count_padding) {
+  if (avg_pool_in_lanes(x, y, g, count_padding)) return;
   if (x.dtype == DType::f32)
     avg_pool_of<float>(x, y, g, count_padding);
   else
@@ -206,6 +206,7 @@ void avg_pool(const ConstView& x, const View& y, const PoolGeometry& g, bool cou
 }
 
 void avg_pool_backward(const ConstView& grad, const View& dx, const PoolGeometry& g, bool count_padding) {
+  if (avg_backward_in_lanes(grad, dx, g, count_padding)) return;
   if (dx.dtype == DType::f32)
     avg_backward_of<float>(grad, dx, g, count_padding);
   else
