@@ -19,7 +19,7 @@ TorchOp binary(F f) {
   return [f](In x, Numbers) { return f(x[0], x[1]); };
 }
 
-void add_pointwise(TorchOps& to) {
+void add_unary(TorchOps& to) {
   to["tanh"] = unary([](const Tensor& x) { return at::tanh(x); });
   to["sigmoid"] = unary([](const Tensor& x) { return at::sigmoid(x); });
   to["log_sigmoid"] = unary([](const Tensor& x) { return at::log_sigmoid(x); });
@@ -51,6 +51,9 @@ void add_pointwise(TorchOps& to) {
   to["logical_not"] = unary([](const Tensor& x) { return at::logical_not(x); });
   to["isnan"] = unary([](const Tensor& x) { return at::isnan(x); });
   to["isfinite"] = unary([](const Tensor& x) { return at::isfinite(x); });
+}
+
+void add_elementwise(TorchOps& to) {
   to["add"] = binary([](const Tensor& a, const Tensor& b) { return at::add(a, b); });
   to["sub"] = binary([](const Tensor& a, const Tensor& b) { return at::sub(a, b); });
   to["mul"] = binary([](const Tensor& a, const Tensor& b) { return at::mul(a, b); });
@@ -158,7 +161,8 @@ void add_shapes(TorchOps& to) {
 const TorchOps& torch_ops() {
   static const TorchOps all = [] {
     TorchOps ops;
-    add_pointwise(ops);
+    add_unary(ops);
+    add_elementwise(ops);
     add_reductions(ops);
     add_indexed(ops);
     add_shapes(ops);
