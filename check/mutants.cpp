@@ -165,6 +165,8 @@ constexpr Reason reasons[] = {
     {"atan2.d", "replaced", "a a or b b: both operands are the same"},
     {"gather.vjp expand", "", "zeros, repeated"},
     {"index_select.vjp expand", "", "zeros, repeated"},
+    {"max_with_index.vjp expand", "", "zeros, repeated"},
+    {"min_with_index.vjp expand", "", "zeros, repeated"},
     {"cross_entropy_soft", "attribute 1",
      "the ignored class is for class indices; targets here are probabilities"},
     {"squared_difference:", "", "where a = b the gradient is 0"},

@@ -8,8 +8,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <span>
 #include <type_traits>
 
+#include <thalweg/autograd/base/memory.hpp>
 #include <thalweg/ops/kernels/copy.hpp>
 #include <thalweg/ops/kernels/copy_plan.hpp>
 #include <thalweg/ops/kernels/par.hpp>
@@ -169,6 +171,65 @@ void slice(const CopyPlan& p, std::int64_t begin, std::int64_t end, T* dst, cons
   });
 }
 
+template <class T>
+void repeat(T* dst, T value, std::int64_t n) noexcept {
+  constexpr std::int64_t step = 32;
+  std::int64_t i = 0;
+  for (; i + step <= n; i += step)
+    for (std::int64_t j = 0; j < step; ++j) dst[i + j] = value;
+  for (; i < n; ++i) dst[i] = value;
+}
+
+/// For each of `places` the sources whose index names it, in rising order.
+class SourcesOf {
+ public:
+  template <class I>
+  SourcesOf(const I* index, std::int64_t step, std::int64_t n, std::int64_t places)
+      : first_(static_cast<std::size_t>(places + 2)), order_(static_cast<std::size_t>(n)) {
+    std::int64_t* const next = first_.data() + 1;  // becomes the first of the place after
+    std::fill_n(first_.data(), places + 2, std::int64_t{0});
+    for (std::int64_t j = 0; j < n; ++j) ++next[static_cast<std::int64_t>(index[j * step]) + 1];
+    for (std::int64_t p = 1; p < places; ++p) next[p] += next[p - 1];
+    for (std::int64_t j = 0; j < n; ++j) order_.data()[next[static_cast<std::int64_t>(index[j * step])]++] = j;
+  }
+  std::span<const std::int64_t> operator[](std::int64_t place) const noexcept {
+    const std::int64_t* const first = first_.data() + place;
+    return {order_.data() + first[0], static_cast<std::size_t>(first[1] - first[0])};
+  }
+
+ private:
+  mem::Scratch<std::int64_t> first_, order_;
+};
+
+/// dst = base, then each slice of src added to its place. A task writes some elements of some slices of dst, and adds
+/// to them while they are in the first cache.
+template <class T>
+void add_slices(const ConstView& base, const View& dst, int dim, const SourcesOf& sources, const ConstView& src) {
+  const CopyPlan from = other_dims(dst.shape, dim, dst.strides, base.strides);
+  const CopyPlan p = other_dims(src.shape, dim, dst.strides, src.strides);  // the same order of elements
+  const std::int64_t fs = from.src[from.rank - 1], ds = from.dst[from.rank - 1], places = dst.shape[dim];
+  // Where slices are columns, neighbours share cache lines, so a task takes short pieces of many.
+  const std::int64_t most = std::abs(dst.strides[dim]) < std::abs(ds) ? 64 : 4096;
+  const std::int64_t pieces = (from.total + most - 1) / most;
+  par::chunks(places * pieces, std::max<std::int64_t>(1, grain_elements / std::min(from.total, most)),
+              [&](std::int64_t first, std::int64_t last) {
+                for (std::int64_t item = first; item < last; ++item) {
+                  const std::int64_t place = item % places, begin = item / places * most;
+                  const std::int64_t end = std::min(begin + most, from.total);
+                  T* const to = dst.as<T>() + place * dst.strides[dim];
+                  const T* const old = base.as<T>() + place * base.strides[dim];
+                  if (fs == 0 && ds == 1)
+                    walk_rows(from, begin, end, [&](std::int64_t d, std::int64_t s, std::int64_t n, std::int64_t) {
+                      repeat(to + d, old[s], n);
+                    });
+                  else
+                    slice<T, put<T>, put_row<T>>(from, begin, end, to, old);
+                  for (const std::int64_t j : sources[place])
+                    slice<T, add<T>, add_row<T>>(p, begin, end, to, src.as<T>() + j * src.strides[dim]);
+                }
+              });
+}
+
 /// Whether all of n indices are in range; without an early way out, so that it runs in lanes.
 template <class I>
 bool in_range(const I* x, std::int64_t step, std::int64_t n, std::int64_t size) noexcept {
@@ -291,25 +352,13 @@ void index_select(const ConstView& src, int dim, const ConstView& index, const V
   });
 }
 
-void index_add(const View& dst, int dim, const ConstView& index, const ConstView& src) noexcept {
-  const CopyPlan p = other_dims(src.shape, dim, dst.strides, src.strides);
-  const std::int64_t n = src.shape[dim];
-  if (p.total == 0 || n == 0) return;
+void index_add(const ConstView& base, const View& dst, int dim, const ConstView& index, const ConstView& src) {
+  if (numel(dst) == 0) return;
   with_index_type(index.dtype, [&](auto i) {
     with_numbers(dst.dtype, [&](auto t) {
       using I = decltype(i);
       using T = decltype(t);
-      const I* at = index.as<I>();
-      // Each task owns some places of a slice and adds all sources to them in order.
-      const std::int64_t share = std::clamp<std::int64_t>(p.total / 8, 64, 1024);
-      par::chunks(p.total, std::max(share, grain_elements / n),
-                  [&](std::int64_t begin, std::int64_t end) {
-                    for (std::int64_t j = 0; j < n; ++j) {
-                      const auto to = static_cast<std::int64_t>(at[j * index.strides[0]]);
-                      slice<T, add<T>, add_row<T>>(p, begin, end, dst.as<T>() + to * dst.strides[dim],
-                                       src.as<T>() + j * src.strides[dim]);
-                    }
-                  });
+      add_slices<T>(base, dst, dim, SourcesOf(index.as<I>(), index.strides[0], index.shape[0], dst.shape[dim]), src);
     });
   });
 }

@@ -26,8 +26,9 @@ void scatter_add(const View& dst, int dim, const ConstView& index, const ConstVi
 /// dst[i,j,k] = src[i, index[j], k]: whole slices; index is 1-d, its length dst's extent along dim.
 void index_select(const ConstView& src, int dim, const ConstView& index, const View& dst) noexcept;
 
-/// dst[i, index[j], k] += src[i,j,k]: whole slices; the adjoint of index_select.
-void index_add(const View& dst, int dim, const ConstView& index, const ConstView& src) noexcept;
+/// dst = base, then dst[i, index[j], k] += src[i,j,k]: whole slices; with zeros the adjoint of index_select. base may
+/// repeat one number (strides of 0).
+void index_add(const ConstView& base, const View& dst, int dim, const ConstView& index, const ConstView& src);
 
 /// dst[.., c, ..] = (index == c), the class dimension of dst being `dim` (index's shape with `dim` inserted);
 /// any dtype.

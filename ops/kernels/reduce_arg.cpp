@@ -3,6 +3,7 @@
 // element on.
 #include <thalweg/ops/kernels/reduce_arg.hpp>
 
+#include <algorithm>
 #include <type_traits>
 
 #include <thalweg/ops/kernels/par.hpp>
@@ -21,6 +22,28 @@ bool is_nan(T x) noexcept {
     return false;
 }
 
+// Neither <= nor >= best is also true of a NaN, which ends the search; one rarely taken branch serves both.
+template <class T, bool greatest>
+bool beats(T value, T best) noexcept {
+  return greatest ? !(value <= best) : !(value >= best);
+}
+
+/// How many of the first n elements, in whole groups, do not beat `best`. Without a way out inside a group, so that
+/// it is compared in lanes.
+template <class T, bool greatest>
+std::int64_t passed_over(const T* x, std::int64_t n, T best) noexcept {
+  using Narrow = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint8_t>;
+  using Flag = std::conditional_t<sizeof(T) == 8, std::uint64_t, Narrow>;  // as wide as the elements
+  constexpr std::int64_t group = 64;
+  std::int64_t i = 0;
+  for (; i + group <= n; i += group) {
+    Flag any = 0;
+    for (std::int64_t j = 0; j < group; ++j) any |= static_cast<Flag>(beats<T, greatest>(x[i + j], best));
+    if (any) break;
+  }
+  return i;
+}
+
 template <class T, bool greatest>
 std::int64_t position_of_extreme(const T* x, const Sequence& sequence) noexcept {
   T best = *x;
@@ -30,11 +53,11 @@ std::int64_t position_of_extreme(const T* x, const Sequence& sequence) noexcept 
   walk_rows(sequence.plan, 0, sequence.size,
             [&](std::int64_t, std::int64_t s, std::int64_t n, std::int64_t position) {
               if (is_nan(best)) return;
-              for (std::int64_t i = 0; i < n; ++i) {
-                const T value = x[s + i * step];
-                // Not >= best is also true of a NaN, which ends the search; one rarely taken branch serves
-                // both.
-                if (greatest ? !(value <= best) : !(value >= best)) {
+              for (std::int64_t i = 0; i < n;) {
+                if (step == 1) i += passed_over<T, greatest>(x + s + i, n - i, best);
+                for (const std::int64_t end = std::min<std::int64_t>(n, i + 64); i < end; ++i) {
+                  const T value = x[s + i * step];
+                  if (!beats<T, greatest>(value, best)) continue;
                   best = value;
                   at = position + i;
                   if (is_nan(best)) return;

@@ -143,8 +143,7 @@ void IndexAdd::infer(const Ins& in, const Attrs& t, Outs& out) {
 }
 void IndexAdd::check(const Ins& in, const Attrs& t) { check_range_along(in, t.dim); }
 void IndexAdd::run(const Ins& in, const View* out, const Attrs& t) {
-  kernels::copy(in[0], out[0]);
-  kernels::index_add(out[0], resolved_dim(t.dim, in[0].shape.size()), in[1], in[2]);
+  kernels::index_add(in[0], out[0], resolved_dim(t.dim, in[0].shape.size()), in[1], in[2]);
 }
 void IndexAdd::vjp(Vjp& v, const Attrs& t) {
   if (v.needs(0)) v.set(0, v.g());

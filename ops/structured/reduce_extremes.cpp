@@ -1,6 +1,6 @@
 // max, min and their positions: inference, kernels, derivatives, references, samples. Depends on
-// functions.hpp, kernels/reduce, kernels/index. Invariant: a gradient is selected by comparison, never
-// multiplied with a mask.
+// functions.hpp, kernels/reduce, kernels/index. Invariant: a gradient is selected by comparison or put at its
+// position, never multiplied with a mask.
 #include <cmath>
 
 #include <thalweg/ops/functions.hpp>
@@ -147,9 +147,8 @@ void ExtremeWithIndex<Largest>::vjp(Vjp& v, const Attrs& t) {
     index = unsqueeze(index, dim);
     g = unsqueeze(g, dim);
   }
-  Dims along = Dims::filled(shape.size(), 1);
-  along[dim] = shape[dim];
-  v.set(0, where(equal(reshape(arange(shape[dim]), along), index), g, 0.0));
+  // Zeros as one number repeated: they are written once, with the few gradients put in place after.
+  v.set(0, scatter_add(expand(scalar(0, g.dtype()), shape), dim, index, g));
 }
 
 template <bool Largest>

@@ -68,9 +68,9 @@ void check_slice_ops(int dim, Layout layout) {
   index.generate([&](std::int64_t i) { return i * 7 % 5 % source_shape[dim]; });
   Dims shape = source_shape;
   shape[dim] = 9;
-  Array<T> dst(shape, layout), sum(source_shape, layout);
+  Array<T> dst(shape, layout), ones(source_shape), sum(source_shape, layout);
   kernels::index_select(src.view(), dim, index.view(), dst.view());
-  kernels::fill(sum.view(), 1);
+  kernels::fill(ones.view(), 1);
   std::vector<T> want(static_cast<std::size_t>(sum.size()), T{1});
   bool equal = true;
   for (std::int64_t i = 0; i < dst.size(); ++i) {
@@ -83,7 +83,12 @@ void check_slice_ops(int dim, Layout layout) {
   }
   CHECK(equal);
   CHECK(dst.guards_intact());
-  kernels::index_add(sum.view(), dim, index.view(), dst.view());
+  kernels::index_add(ones.view(), sum.view(), dim, index.view(), dst.view());
+  CHECK(same_bits(sum.values(), want));
+  kernels::fill(sum.view(), 7);
+  const T one{1};
+  const thalweg::ConstView repeated(&one, thalweg::dtype_of<T>, source_shape, Dims{0, 0, 0});
+  kernels::index_add(repeated, sum.view(), dim, index.view(), dst.view());
   CHECK(same_bits(sum.values(), want));
   CHECK(sum.guards_intact());
 }
@@ -111,10 +116,10 @@ TEST_CASE("sums by index have one set of bits for every thread count") {
   places.generate([](std::int64_t i) { return i * 13 % 11; });
   std::vector<float> first;
   on_threads([&] {
-    Array<float> a({7, 40}), b({11, 40});
-    kernels::fill(a.view(), 0);
+    Array<float> zeros({7, 40}), a({7, 40}), b({11, 40});
+    kernels::fill(zeros.view(), 0);
     kernels::fill(b.view(), 0);
-    kernels::index_add(a.view(), 0, rows.view(), src.view());
+    kernels::index_add(zeros.view(), a.view(), 0, rows.view(), src.view());
     kernels::scatter_add(b.view(), 0, places.view(), src.view());
     std::vector<float> bits = a.values();
     for (float x : b.values()) bits.push_back(x);
