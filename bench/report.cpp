@@ -165,7 +165,9 @@ std::string as_markdown(const Machine& m, const std::vector<Row>& rows, const st
   for (const Row& row : rows) {
     if (row.group != group) {
       group = row.group;
-      s += fmt::format("\n## {}\n\n| row | ours | limit | of it | rate | peer (threads) | ratio | goal |\n|---|---|---|---|---|---|---|---|\n", group);
+      const auto note = notes.find(group);
+      const std::string below = note == notes.end() ? "" : note->second + "\n\n";
+      s += fmt::format("\n## {}\n\n{}| row | ours | limit | of it | rate | peer (threads) | ratio | goal |\n|---|---|---|---|---|---|---|---|\n", group, below);
     }
     s += markdown_row(row);
     if (const auto note = notes.find(row.name); note != notes.end()) explained += fmt::format("- **{}**: {}\n", row.name, note->second);
@@ -183,7 +185,7 @@ std::map<std::string, std::string> read_notes(const std::string& path) {
   for (std::string line; std::getline(in, line);) {
     if (line.empty() || line[0] == '#') continue;
     if (line[0] == ' ' && last) {
-      *last += "\n " + line;
+      *last += "\n" + line.substr(line.find_first_not_of(' '));
     } else if (const std::size_t colon = line.find(": "); colon != std::string::npos) {
       last = &(notes[line.substr(0, colon)] = line.substr(colon + 2));
     }

@@ -31,7 +31,7 @@ void print_heading(const Machine& m);
 /// One row; a heading before it when its group is new.
 void print_row(const Row& row, std::string& group);
 std::string as_json(const Machine& m, const std::vector<Row>& rows);
-/// `notes`: row name to why it stays below its limit.
+/// `notes`: row or group name to why it stays below its limit; a group's stands above its table.
 std::string as_markdown(const Machine& m, const std::vector<Row>& rows, const std::map<std::string, std::string>& notes);
 /// Reads "name: text" lines, continued by indented ones.
 std::map<std::string, std::string> read_notes(const std::string& path);

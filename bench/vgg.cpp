@@ -1,5 +1,4 @@
 // Rows of the VGG: train step, inference, each layer's convolution in three directions, peak memory. Depends on nn.
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -25,63 +24,33 @@ namespace optim = thalweg::optim;
 constexpr double float_bytes = 4;
 constexpr double vgg_parameters = 9231114;
 
-/// The network in the library's ops, with its running statistics.
-struct Vgg {
-  struct Block {
-    Tensor filters, bias, scale, shift, mean, variance;
-    bool pool;
-  };
-  std::vector<Block> blocks;
-  nn::Linear last{{.in = 512, .out = 10}};
-
-  Vgg() {
-    for (const VggLayer& l : vgg_layers) {
-      const double bound = std::sqrt(6.0 / static_cast<double>(9 * (l.in + l.out)));
-      blocks.push_back({uniform({l.out, l.in, 3, 3}, -bound, bound).set_requires_grad(), thalweg::zeros({l.out}).set_requires_grad(),
-                        thalweg::ones({l.out}).set_requires_grad(), thalweg::zeros({l.out}).set_requires_grad(),
-                        thalweg::zeros({l.out}), thalweg::ones({l.out}), l.pool});
-    }
+/// The network as its users write it.
+nn::Sequential vgg() {
+  nn::Sequential net;
+  for (const VggLayer& l : vgg_layers) {
+    net.layers.emplace_back(nn::Conv2d(
+        {.in = l.in, .out = l.out, .kernel = 3, .padding = nn::Padding::same, .activation = thalweg::Activation::relu}));
+    net.layers.emplace_back(nn::BatchNorm2d({.features = l.out}));
+    if (l.pool) net.layers.emplace_back(nn::MaxPool2d{});
   }
-  std::vector<Tensor> parameters() const {
-    std::vector<Tensor> all;
-    for (const Block& b : blocks)
-      for (const Tensor& t : {b.filters, b.bias, b.scale, b.shift}) all.push_back(t);
-    all.push_back(last.weight);
-    all.push_back(last.bias);
-    return all;
-  }
-  static Tensor normalised(Block& b, const Tensor& x, bool training) {
-    if (!training) return thalweg::batch_norm_inference(x, b.mean, b.variance, b.scale, b.shift);
-    const thalweg::BatchNormResult r = thalweg::batch_norm(x, b.scale, b.shift);
-    const thalweg::NoGrad off;
-    b.mean.mul_(0.9).add_(r.mean.detach() * 0.1);
-    b.variance.mul_(0.9).add_(r.variance.detach() * 0.1);
-    return r.y;
-  }
-  Tensor forward(const Tensor& x, bool training) {
-    Tensor y = x;
-    for (Block& b : blocks) {
-      y = thalweg::conv2d(y, b.filters, b.bias, {.padding = {1}, .activation = thalweg::Activation::relu});
-      y = normalised(b, y, training);
-      if (b.pool) y = thalweg::max_pool2d(y);
-    }
-    return last(y.mean({.dims = {2, 3}}));
-  }
-};
+  net.layers.emplace_back(nn::GlobalAveragePooling2d{});
+  net.layers.emplace_back(nn::Linear({.in = vgg_layers.back().out, .out = 10}));
+  return net;
+}
 
 struct Training {
-  Vgg net;
-  optim::Adam adam{net.parameters()};
+  nn::Sequential net = vgg();
+  optim::Adam adam{nn::parameters(net)};
   Tensor x = uniform({vgg_batch, 3, 32, 32}, 0, 1), labels = indices({vgg_batch}, 10);
   void step() {
-    const Tensor loss = thalweg::cross_entropy(net.forward(x, true), labels);
+    const Tensor loss = thalweg::cross_entropy(net(x), labels);
     adam.zero_grad();
     loss.backward();
     adam.step();
   }
   void infer() {
     const thalweg::NoGrad off;
-    net.forward(x, false);
+    net(x);
   }
 };
 
@@ -106,6 +75,7 @@ Work vgg_work(bool training) {
 
 Ready vgg_run(bool training) {
   const auto vgg = std::make_shared<Training>();
+  if (!training) nn::eval(vgg->net);
   Ready r{.peer = {.name = training ? "vgg step" : "vgg inference"}, .work = vgg_work(training)};
   r.peer.in = {array_of(vgg->x), array_of(vgg->labels)};
   r.ours = [vgg, training](std::int64_t times) {
