@@ -104,15 +104,45 @@ AnyView with_dim(AnyView v) noexcept {
   return v;
 }
 
-template <class Pick32, class Pick64>
-void unary(const ConstView& src0, const View& dst0, int dim, Pick32 f32, Pick64 f64) {
+/// Whether the slices along `dim` are columns of dense matrices that stay in a cache while they are read
+/// again.
+bool small_columns(const ConstView& src, const View& dst, int dim) noexcept {
+  if (dim + 1 >= src.shape.size() || !is_contiguous(src) || !is_contiguous(ConstView(dst))) return false;
+  std::int64_t matrix = 1;
+  for (int d = dim; d < src.shape.size(); ++d) matrix *= src.shape[d];
+  return matrix > 0 && matrix <= grain_elements;
+}
+
+template <class T>
+void run_columns(typename SoftmaxRows<T>::Columns kernel, const ConstView& src, const View& dst, int dim) {
+  const std::int64_t n = src.shape[dim];
+  std::int64_t outer = 1, inner = 1;
+  for (int d = 0; d < src.shape.size(); ++d) (d < dim ? outer : inner) *= d == dim ? 1 : src.shape[d];
+  const std::int64_t matrix = n * inner;
+  par::chunks(outer, grain_elements / matrix, [&](std::int64_t begin, std::int64_t end) {
+    kernel(src.as<T>() + begin * matrix, dst.as<T>() + begin * matrix, end - begin, n, inner);
+  });
+}
+
+template <class T>
+typename SoftmaxRows<T>::Columns columns_of(bool log) noexcept {
+  return log ? softmax_rows<T>().log_softmax_columns : softmax_rows<T>().softmax_columns;
+}
+
+void unary(const ConstView& src0, const View& dst0, int dim, bool log) {
+  if (small_columns(src0, dst0, dim)) {
+    if (src0.dtype == DType::f32) return run_columns<float>(columns_of<float>(log), src0, dst0, dim);
+    return run_columns<double>(columns_of<double>(log), src0, dst0, dim);
+  }
   const ConstView src = with_last(with_dim(src0), dim);
   const View dst = with_last(with_dim(dst0), dim);
   if (numel(src) == 0) return;
   if (src.dtype == DType::f32)
-    run<float>(softmax_rows<float>().*f32, src, dst, src.shape.back(), false);
+    run<float>(log ? softmax_rows<float>().log_softmax : softmax_rows<float>().softmax, src, dst,
+               src.shape.back(), false);
   else
-    run<double>(softmax_rows<double>().*f64, src, dst, src.shape.back(), false);
+    run<double>(log ? softmax_rows<double>().log_softmax : softmax_rows<double>().softmax, src, dst,
+                src.shape.back(), false);
 }
 
 template <class Pick32, class Pick64>
@@ -128,13 +158,9 @@ void backward(const ConstView& g0, const ConstView& y0, const View& dst0, int di
 
 }  // namespace
 
-void softmax(const ConstView& src, const View& dst, int dim) {
-  unary(src, dst, dim, &SoftmaxRows<float>::softmax, &SoftmaxRows<double>::softmax);
-}
+void softmax(const ConstView& src, const View& dst, int dim) { unary(src, dst, dim, false); }
 
-void log_softmax(const ConstView& src, const View& dst, int dim) {
-  unary(src, dst, dim, &SoftmaxRows<float>::log_softmax, &SoftmaxRows<double>::log_softmax);
-}
+void log_softmax(const ConstView& src, const View& dst, int dim) { unary(src, dst, dim, true); }
 
 void logsumexp(const ConstView& src0, const View& dst0, int dim) {
   const bool keepdim = dst0.shape.size() == src0.shape.size() && !src0.shape.empty();

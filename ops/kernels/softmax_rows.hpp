@@ -11,11 +11,14 @@ template <class T>
 struct SoftmaxRows {
   using Unary = void (*)(const T* x, T* y, std::int64_t rows, std::int64_t n);
   using Backward = void (*)(const T* g, const T* y, T* out, std::int64_t rows, std::int64_t n);
+  using Columns = void (*)(const T* x, T* y, std::int64_t outer, std::int64_t n, std::int64_t inner);
   Unary softmax = nullptr;
   Unary log_softmax = nullptr;
   Unary logsumexp = nullptr;  ///< y has one element a row
   Backward softmax_backward = nullptr;
   Backward log_softmax_backward = nullptr;
+  Columns softmax_columns = nullptr;  ///< down the columns of `outer` dense [n, inner] matrices
+  Columns log_softmax_columns = nullptr;
 };
 
 /// The table of the instruction set in use.

@@ -175,8 +175,79 @@ T log_of(T x) {
   return lanes[0];
 }
 
+/// What a result is made of, once maximum and sum are known: exp(x - m) where it `keeps` that, else x.
+template <class T>
+struct Softmax {
+  static constexpr bool keeps = true;
+  V<T> sum;
+  HWY_INLINE Softmax(V<T>, V<T> s) : sum(s) {}
+  HWY_INLINE V<T> at(V<T> e) const { return e / sum; }
+};
+template <class T>
+struct LogSoftmax {
+  static constexpr bool keeps = false;
+  V<T> m, log_sum;
+  HWY_INLINE LogSoftmax(V<T> most, V<T> s) : m(most), log_sum(log(s)) {}
+  HWY_INLINE V<T> at(V<T> x) const { return (x - m) - log_sum; }
+};
+
+/// Rows that fit one vector, four at a time: one after the other each would wait for its own sum. The bits
+/// are those of the long way.
+template <class F, class T>
+void short_rows(const T* x, T* y, std::int64_t rows, std::int64_t n) {
+  constexpr Tag<T> d;
+  constexpr int group = 4;
+  constexpr T lowest = -std::numeric_limits<T>::infinity();
+  for (std::int64_t r = 0; r < rows; r += group) {
+    V<T> in[group], m[group], e[group];
+    const auto row = [&](int k) { return r + k < rows ? r + k : rows - 1; };  // the last one again and again
+    for (int k = 0; k < group; ++k) in[k] = load_part(x + row(k) * n, n, lowest);
+    for (int k = 0; k < group; ++k)
+      m[k] = every(hn::AllFalse(d, hn::IsNaN(in[k].v)) ? hn::GetLane(hn::MaxOfLanes(d, in[k].v))
+                                                       : std::numeric_limits<T>::quiet_NaN());
+    for (int k = 0; k < group; ++k) e[k] = exp(in[k] - m[k]);
+    for (int k = 0; k < group; ++k)
+      store_part(F(m[k], every(total<T>(e[k]))).at(F::keeps ? e[k] : in[k]), y + row(k) * n, n);
+  }
+}
+
+/// Softmax down the columns of [n, inner] matrices, as many columns side by side as there are lanes. Sums run
+/// over 32 rows, and then over those sums.
+template <class F, class T>
+void columns(const T* x, T* y, std::int64_t outer, std::int64_t n, std::int64_t inner) {
+  constexpr std::int64_t rows_of_sum = 32;
+  for (std::int64_t o = 0; o < outer; ++o, x += n * inner, y += n * inner)
+    for (std::int64_t j = 0; j < inner; j += width<T>) {
+      const std::int64_t left = inner - j;
+      const auto take = [&](const T* from, std::int64_t i) {
+        return left >= width<T> ? load(from + i * inner + j) : load_part(from + i * inner + j, left, T{0});
+      };
+      const auto put = [&](V<T> v, std::int64_t i) {
+        if (left >= width<T>)
+          store(v, y + i * inner + j);
+        else
+          store_part(v, y + i * inner + j, left);
+      };
+      V<T> m = take(x, 0), sum(0.0);
+      for (std::int64_t i = 1; i < n; ++i) m = maximum(m, take(x, i));
+      for (std::int64_t begin = 0; begin < n; begin += rows_of_sum) {
+        const std::int64_t end = begin + rows_of_sum < n ? begin + rows_of_sum : n;
+        V<T> part(0.0);
+        for (std::int64_t i = begin; i < end; ++i) {
+          const V<T> e = exp(take(x, i) - m);
+          if constexpr (F::keeps) put(e, i);
+          part = part + e;
+        }
+        sum = sum + part;
+      }
+      const F last(m, sum);
+      for (std::int64_t i = 0; i < n; ++i) put(last.at(take(F::keeps ? y : x, i)), i);
+    }
+}
+
 template <class T>
 void softmax(const T* x, T* y, std::int64_t rows, std::int64_t n) {
+  if (n <= width<T>) return short_rows<Softmax<T>>(x, y, rows, n);
   for (std::int64_t r = 0; r < rows; ++r, x += n, y += n) {
     const T sum = sum_of<true>(ExpTerm<T>{largest(x, n)}, x, x, y, n);
     map(DivideBy<T>{every(sum)}, y, y, y, n);
@@ -185,6 +256,7 @@ void softmax(const T* x, T* y, std::int64_t rows, std::int64_t n) {
 
 template <class T>
 void log_softmax(const T* x, T* y, std::int64_t rows, std::int64_t n) {
+  if (n <= width<T>) return short_rows<LogSoftmax<T>>(x, y, rows, n);
   for (std::int64_t r = 0; r < rows; ++r, x += n, y += n) {
     const T m = largest(x, n);
     const T sum = sum_of<false>(ExpTerm<T>{m}, x, x, y, n);
@@ -214,7 +286,13 @@ void log_softmax_backward(const T* g, const T* y, T* out, std::int64_t rows, std
 
 template <class T>
 constexpr SoftmaxRows<T> make_rows() {
-  return {softmax<T>, log_softmax<T>, logsumexp<T>, softmax_backward<T>, log_softmax_backward<T>};
+  return {softmax<T>,
+          log_softmax<T>,
+          logsumexp<T>,
+          softmax_backward<T>,
+          log_softmax_backward<T>,
+          columns<Softmax<T>, T>,
+          columns<LogSoftmax<T>, T>};
 }
 
 constexpr SoftmaxRows<float> softmax_f32 = make_rows<float>();
