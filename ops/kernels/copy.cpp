@@ -119,4 +119,30 @@ void fill(const View& dst, std::int64_t value) noexcept {
   copy(ConstView(&value, DType::i64, dst.shape, Dims::filled(dst.shape.size(), 0)), dst);
 }
 
+namespace {
+
+[[gnu::noinline]] void fill_slabs(const View& dst, const Dims& first, const Dims& inner, double value) noexcept {
+  View slab = dst;  // cut down to the box dimension by dimension, so that no element is written twice
+  const auto moved = [&](int d, std::int64_t by) {
+    return slab.as<char>() + by * slab.strides[d] * static_cast<std::int64_t>(itemsize(slab.dtype));
+  };
+  for (int d = 0; d < dst.shape.size(); ++d) {
+    View side = slab;
+    side.shape[d] = first[d];
+    fill(side, value);
+    side.data = moved(d, first[d] + inner[d]);
+    side.shape[d] = dst.shape[d] - first[d] - inner[d];
+    fill(side, value);
+    slab.data = moved(d, first[d]);
+    slab.shape[d] = inner[d];
+  }
+}
+
+}  // namespace
+
+void fill_around(const View& dst, const Dims& first, const Dims& inner, double value) noexcept {
+  const bool small = numel(dst) * static_cast<std::int64_t>(itemsize(dst.dtype)) <= block_bytes;
+  return small ? fill(dst, value) : fill_slabs(dst, first, inner, value);  // of a few elements all are filled sooner
+}
+
 }  // namespace thalweg::kernels

@@ -21,4 +21,8 @@ void fill(const View& dst, double value) noexcept;
 void fill(const View& dst, std::int64_t value) noexcept;
 inline void fill(const View& dst, int value) noexcept { fill(dst, static_cast<std::int64_t>(value)); }
 
+/// Fills what lies outside the box of extents `inner` that begins at index `first`. What the box holds after is not
+/// promised: it is for the caller to write.
+void fill_around(const View& dst, const Dims& first, const Dims& inner, double value) noexcept;
+
 }  // namespace thalweg::kernels

@@ -156,7 +156,7 @@ void reduce_columns_of(const ReducePlan& p, const T* src, Out* dst, const Operat
     par::chunks(results, std::max<std::int64_t>(1, items_per_chunk * reduce_segment / work),
                 [&](std::int64_t begin, std::int64_t end) {
                   for (std::int64_t i = begin; i < end; ++i) {
-                    Acc acc[reduce_columns];
+                    alignas(64) Acc acc[reduce_columns];
                     segment_of(acc, i / g.tiles, i % g.tiles, 0);
                     write(acc, i / g.tiles, i % g.tiles);
                   }
@@ -168,7 +168,7 @@ void reduce_columns_of(const ReducePlan& p, const T* src, Out* dst, const Operat
   Places places(results, g.segments);
   par::chunks(results * g.segments, items_per_chunk, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      Acc acc[reduce_columns];
+      alignas(64) Acc acc[reduce_columns];
       const std::int64_t result = i / g.segments, tile = result % g.tiles;
       segment_of(acc, result / g.tiles, tile, i % g.segments);
       std::copy_n(acc, g.width(tile), partial.data() + places.take(result, i % g.segments) * stride);

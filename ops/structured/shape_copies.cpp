@@ -135,7 +135,7 @@ void Pad::infer(const Ins& in, const Attrs& t, Outs& out) {
 }
 
 void Pad::run(const Ins& in, const View* out, const Attrs& t) {
-  kernels::fill(out[0], t.value);
+  kernels::fill_around(out[0], t.before, in[0].shape, t.value);
   View inner = out[0];
   inner.shape = in[0].shape;
   if (numel(in[0]) == 0) return;

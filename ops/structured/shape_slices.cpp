@@ -114,10 +114,15 @@ void SliceBackward::infer(const Ins& in, const Attrs& t, Outs& out) {
 }
 
 void SliceBackward::run(const Ins& in, const View* out, const Attrs& t) {
-  kernels::fill(out[0], 0);
   const int rank = out[0].shape.size();
   const int d = static_cast<int>(t.slice.dim < 0 ? t.slice.dim + rank : t.slice.dim);
   const ViewSpec p = part(out[0].shape, out[0].strides, d, t.slice);
+  Dims corner = Dims::filled(rank, 0);
+  corner[d] = slice_range(t.size, t.slice).start;
+  if (t.slice.step == 1)
+    kernels::fill_around(out[0], corner, p.shape, 0);
+  else
+    kernels::fill(out[0], 0);
   if (numel(p.shape) == 0) return;
   char* first = out[0].as<char>() + p.offset * static_cast<std::int64_t>(itemsize(out[0].dtype));
   kernels::copy(in[0], {first, out[0].dtype, p.shape, p.strides});

@@ -286,3 +286,25 @@ TEST_CASE("a saved operand that is also the result of another branch") {
   s.sum().backward();
   CHECK(at(a.grad()) == 3 * 4.0 + 4 * 8.0);
 }
+
+TEST_CASE("a gradient that the engine alone holds reaches the leaf through views without a copy") {
+  Tensor x = tw::ones({4, 6}).set_requires_grad();
+  const auto reaches = [&](auto view) {
+    Tensor y = view(x);
+    const void* memory = nullptr;
+    y.register_hook([&](const Tensor& g) {
+      memory = g.data<float>();
+      return Tensor();
+    });
+    (y * tw::ones(y.shape())).sum().backward();
+    const bool same = x.grad().data<float>() == memory;
+    x.set_grad({});
+    return same;
+  };
+  CHECK(reaches([](const Tensor& t) { return t.reshape({24}); }));
+  CHECK(reaches([](const Tensor& t) { return tw::view(t, {2, 12}); }));
+  CHECK(reaches([](const Tensor& t) { return tw::flatten(t, 0, 1); }));
+  CHECK(reaches([](const Tensor& t) { return tw::squeeze(tw::unsqueeze(t, 1)); }));
+  CHECK(reaches([](const Tensor& t) { return tw::clone(t); }));
+  CHECK(!reaches([](const Tensor& t) { return tw::transpose(t, 0, 1); }));  // a gradient is dense
+}

@@ -149,3 +149,23 @@ TEST_CASE("any byte but 0 in a bool of the user's is true") {
   CHECK(out[2] == 1);
   CHECK(out[3] == 1);
 }
+
+TEST_CASE("fill_around fills every element outside the box") {
+  for (const Dims& shape : {Dims{3, 4, 5}, Dims{40, 30, 20}})
+    for (Layout layout : all_layouts)
+      for (std::int64_t width : {0, 1, 2}) {
+        Array<float> a(shape, layout);
+        a.generate([](std::int64_t) { return 1; });
+        const Dims first{1, 2, 0}, inner{2, width, shape[2] - 2};
+        kernels::fill_around(a.view(), first, inner, 7);
+        bool filled = true;
+        for (std::int64_t i = 0; i < a.size(); ++i) {
+          const Dims at{i / (shape[1] * shape[2]), i / shape[2] % shape[1], i % shape[2]};
+          bool inside = true;
+          for (int d = 0; d < 3; ++d) inside = inside && at[d] >= first[d] && at[d] < first[d] + inner[d];
+          filled = filled && (inside || a[i] == 7);
+        }
+        CHECK(filled);
+        CHECK(a.guards_intact());
+      }
+}
