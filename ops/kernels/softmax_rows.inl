@@ -212,7 +212,7 @@ void short_rows(const T* x, T* y, std::int64_t rows, std::int64_t n) {
 }
 
 /// Softmax down the columns of [n, inner] matrices, as many columns side by side as there are lanes. Sums run
-/// over 32 rows, and then over those sums.
+/// over 32 rows, and then over those sums: not the order of rows, so the last bits may differ from theirs.
 template <class F, class T>
 void columns(const T* x, T* y, std::int64_t outer, std::int64_t n, std::int64_t inner) {
   constexpr std::int64_t rows_of_sum = 32;

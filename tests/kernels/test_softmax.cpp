@@ -1,5 +1,5 @@
 // softmax, log_softmax, logsumexp and their backward kernels: against naive f64 loops along every dimension,
-// in every layout, on every target; special rows; equal bits in every layout and for every thread count.
+// in every layout, on every target; special rows; equal bits of rows in every layout and for every thread count.
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -123,7 +123,7 @@ void check(const Dims& shape, int dim, Layout layout) {
 
 TEST_CASE("softmax and its relatives along every dimension, in every layout, on every target") {
   on_targets([] {
-    for (const Dims& shape : {Dims{3, 10}, Dims{4, 1}, Dims{2, 5, 7}, Dims{3, 70}, Dims{2, 1030}})
+    for (const Dims& shape : {Dims{3, 10}, Dims{4, 1}, Dims{2, 5, 7}, Dims{3, 70}, Dims{70, 3}, Dims{2, 1030}})
       for (int dim = 0; dim < shape.size(); ++dim)
         for (Layout layout : all_layouts) {
           check<float>(shape, dim, layout);
@@ -172,7 +172,7 @@ TEST_CASE("softmax of special rows") {
   });
 }
 
-TEST_CASE("the bits of softmax depend neither on layout nor on threads, and it runs in place") {
+TEST_CASE("the bits of softmax along rows depend neither on layout nor on threads, and it runs in place") {
   on_targets([] {
     Array<float> x({500, 70}), turned({500, 70}, Layout::transposed), want({500, 70});
     x.random(3), turned.random(3);
