@@ -1,5 +1,5 @@
 // Loops of the class losses, over [outer, classes, inner] laid out densely. Depends on softmax, copy, par,
-// memory and the row kernels of softmax and loss. Invariant: everything is allocated before anything is written.
+// memory and the row kernels of softmax and loss. Invariant: everything is allocated before dst is written.
 #include <thalweg/ops/kernels/loss.hpp>
 
 #include <algorithm>

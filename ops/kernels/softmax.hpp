@@ -1,6 +1,6 @@
 // Softmax, log-softmax and log-sum-exp along one dimension, and the first-order backward of the first two.
-// Depends on base, par and simd (exp, log). Invariant: one slice is one fixed sequence of lanes, whatever its
-// layout.
+// Depends on base, par and simd (exp, log). Invariant: one slice is one fixed order of additions whatever its
+// layout, but for columns of small dense matrices, which have another.
 #pragma once
 
 #include <thalweg/autograd/base/view.hpp>
