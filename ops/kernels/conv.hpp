@@ -21,14 +21,14 @@ struct ConvGeometry {
 
 /// y = act(sum over c, i, j of w[o, c, i, j] x[n, c, oy stride - padding + i dilation, ox ..] + bias). Taps
 /// that fall on padding are no terms of the sum: an infinite weight there gives no NaN. `bias` has
-/// out_channels entries or is null; `act` is none or relu. Throws std::bad_alloc only.
+/// out_channels entries or is null; `act` is none or relu. Throws MemoryError only.
 void conv_forward(const ConvGeometry& geometry, DType dtype, const void* x, const void* w, const void* bias,
                   Activation act, void* y);
 
 /// dx = the gradient of sum(g y) with respect to x.
 void conv_input_gradient(const ConvGeometry& geometry, DType dtype, const void* g, const void* w, void* dx);
 
-/// dw = the gradient of sum(g y) with respect to w. Throws std::bad_alloc only.
+/// dw = the gradient of sum(g y) with respect to w. Throws MemoryError only.
 void conv_weight_gradient(const ConvGeometry& geometry, DType dtype, const void* g, const void* x, void* dw);
 
 /// Which code runs. `automatic` chooses by geometry, dtype and direction; a forced path that cannot take a

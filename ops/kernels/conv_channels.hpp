@@ -34,11 +34,11 @@ TapProblem<T> forward_problem(const ConvGeometry& g, const T* x, const T* w, con
 template <class T>
 TapProblem<T> input_gradient_problem(const ConvGeometry& g, const T* dy, const T* w, T* dx) noexcept;
 
-/// Throws std::bad_alloc only, before dest is written.
+/// Throws MemoryError only, before dest is written.
 template <class T>
 void conv_channels(const TapProblem<T>& problem);
 
-/// Whether the problem is a matrix product for each image, and that product. Throws std::bad_alloc only; one
+/// Whether the problem is a matrix product for each image, and that product. Throws MemoryError only; one
 /// image whole may then be written.
 template <class T>
 bool product_applies(const TapProblem<T>& problem) noexcept;

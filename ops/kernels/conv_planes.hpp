@@ -12,7 +12,7 @@ namespace thalweg::kernels {
 template <class T>
 bool planes_apply(const TapProblem<T>& problem) noexcept;
 
-/// False, and nothing is written, where a weight is not finite. Throws std::bad_alloc before dest is written.
+/// False, and nothing is written, where a weight is not finite. Throws MemoryError before dest is written.
 template <class T>
 bool conv_planes(const TapProblem<T>& problem);
 

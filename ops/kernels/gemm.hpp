@@ -33,7 +33,7 @@ struct GemmArgs {
 
 /// C = act(A B + bias), or with `accumulate` act(C + A B + bias). The bias is added after the sum over k and
 /// the activation applied after that: the bits of the same three steps done one by one. k = 0 gives zeros
-/// (plus bias). NaN and Inf propagate: no product with zero is skipped. Throws std::bad_alloc only, before C
+/// (plus bias). NaN and Inf propagate: no product with zero is skipped. Throws MemoryError only, before C
 /// is written.
 void gemm(const GemmArgs& args);
 

@@ -59,7 +59,7 @@ GemmPacker<T> gemm_strided_packer(const GemmOperand<T>& operand) noexcept {
           }};
 }
 
-/// Packs A and B block by block into scratch memory; parallel. Throws std::bad_alloc only, before C is
+/// Packs A and B block by block into scratch memory; parallel. Throws MemoryError only, before C is
 /// written. k >= 1.
 template <class T>
 void gemm_packed(const GemmProblem<T>& problem, const GemmPacker<T>& a, const GemmPacker<T>& b);
@@ -71,7 +71,7 @@ void gemm_small(const GemmProblem<T>& problem, const GemmOperand<T>& a, const Ge
                 bool serial) noexcept;
 
 /// Few elements and a long k: threads share out the blocks of k, whose sums are laid aside and then added to
-/// C in rising order, so with the bits of every other path. Throws std::bad_alloc only, before C is written.
+/// C in rising order, so with the bits of every other path. Throws MemoryError only, before C is written.
 template <class T>
 void gemm_long(const GemmProblem<T>& problem, const GemmOperand<T>& a, const GemmOperand<T>& b);
 

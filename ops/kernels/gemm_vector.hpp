@@ -9,7 +9,7 @@ namespace thalweg::kernels {
 
 /// The one row of C: y_j = act(y_j or 0 + sum over p of w(j, p) x(p) + bias), with problem.m = 1 and the
 /// lanes of w the n elements of the row. Reads w once, along whichever axis is dense. Parallel unless
-/// `serial`; k >= 1. Throws std::bad_alloc only, before C is written, and nothing when serial.
+/// `serial`; k >= 1. Throws MemoryError only, before C is written, and nothing when serial.
 template <class T>
 void gemm_vector(const GemmProblem<T>& problem, const GemmOperand<T>& w, const T* x, std::int64_t x_step,
                  bool serial);

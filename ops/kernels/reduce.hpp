@@ -20,7 +20,7 @@ enum class ReduceKind : std::uint8_t { sum, prod, max, min, argmax, argmin };
 ///  - argmax, argmin: dst is i64; `axes` is one dimension, or all of them (the answer then is the row-major
 ///    position). First NaN if there is one, else the first of equal extremes. The reduced extent must not be
 ///    0.
-/// Throws std::bad_alloc only, before anything is written.
+/// Throws MemoryError only, before anything is written.
 void reduce(ReduceKind kind, const ConstView& src, const View& dst, const Dims& axes);
 
 enum class ScanKind : std::uint8_t { sum, prod };

@@ -8,7 +8,7 @@
 namespace thalweg::kernels {
 
 /// All of these: f32 or f64, any strides, equal shapes and dtypes (but logsumexp's dst), dim in [0, rank),
-/// extent of dim >= 0. Throw std::bad_alloc only, before anything is written. dst may be src (or g) exactly,
+/// extent of dim >= 0. Throw MemoryError only, before anything is written. dst may be src (or g) exactly,
 /// not overlap otherwise.
 
 /// y = exp(x - m) / sum exp(x - m), m = max x along dim. A slice of all -inf gives NaN; a NaN fills its

@@ -33,15 +33,15 @@ bool winograd_applies(const ConvGeometry& geometry) noexcept;
 /// Whether it was measured to be faster than the direct path; implies winograd_applies().
 bool winograd_pays(const ConvGeometry& geometry, ConvDirection direction) noexcept;
 
-/// y = act(conv(x, w) + bias); bias [out_channels] or null. Throws std::bad_alloc only, before y is written.
+/// y = act(conv(x, w) + bias); bias [out_channels] or null. Throws MemoryError only, before y is written.
 void winograd_forward(const ConvGeometry& geometry, const float* x, const float* w, const float* bias,
                       Activation act, float* y);
 
-/// dx, the gradient of the input, from g, the gradient of y. Throws std::bad_alloc only, before dx is
+/// dx, the gradient of the input, from g, the gradient of y. Throws MemoryError only, before dx is
 /// written.
 void winograd_input_gradient(const ConvGeometry& geometry, const float* g, const float* w, float* dx);
 
-/// dw, the gradient of the weights. Throws std::bad_alloc only, before dw is written.
+/// dw, the gradient of the weights. Throws MemoryError only, before dw is written.
 void winograd_weight_gradient(const ConvGeometry& geometry, const float* g, const float* x, float* dw);
 
 }  // namespace thalweg::kernels
