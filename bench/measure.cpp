@@ -1,5 +1,6 @@
 // The rounds of a row. Depends on limits.hpp, measure.hpp, par (our thread count).
-// Invariant: ours and the peer's batches take turns, each after a call that is not timed and with the other's threads at rest.
+// Invariant: ours and the peer's batches take turns, each after the same pause and calls that are not timed, and with the
+// other's threads at rest.
 #include "measure.hpp"
 
 #include <algorithm>
@@ -21,6 +22,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using Run = std::function<void(std::int64_t)>;
+
+constexpr double batch_seconds = 2e-3, warm_up_seconds = 4e-3;
 
 double seconds_of(const Run& run, std::int64_t times) {
   const auto start = Clock::now();
@@ -50,7 +53,8 @@ struct Side {
     times = std::max<std::int64_t>(1, std::llround(batch / once));
   }
   double batch() {
-    if (once < 0.05) run(std::min<std::int64_t>(times, 4));  // caches and threads awake
+    // Caches, threads and clock awake: after a pause a pass over 16 MB needs four or five calls to reach its speed.
+    if (once < 0.3) run(std::max<std::int64_t>(1, std::llround(warm_up_seconds / once)));
     return seconds_of(run, times) / static_cast<double>(times);
   }
 };
@@ -59,8 +63,6 @@ struct Side {
 void let_threads_rest(int threads) {
   if (threads > 1) std::this_thread::sleep_for(std::chrono::milliseconds(8));
 }
-
-constexpr double batch_seconds = 2e-3;
 
 /// Leaves the peer at the number of threads at which its best batch was shortest, and `theirs` calibrated for it. The
 /// number is not changed between the rounds: OpenBLAS and libgomp need many calls to recover from that.
@@ -116,6 +118,7 @@ void run_rounds(Side& ours, Side* theirs, int peer_threads, const Effort& effort
   for (int i = 0; i < rounds; ++i) {
     if (theirs) let_threads_rest(peer_threads);
     ours.seconds.push_back(ours.batch());
+    if (theirs) let_threads_rest(peer_threads);  // the same pause for both
     if (theirs) theirs->seconds.push_back(theirs->batch());
   }
 }
