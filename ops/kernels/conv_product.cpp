@@ -39,7 +39,7 @@ void conv_product(const TapProblem<T>& p) {
     if (serial || gemm_path(g.m, g.n, g.k) == GemmPath::small)
       gemm_small(g, a, b, serial);
     else
-      gemm_packed(g, gemm_strided_packer(a), gemm_strided_packer(b));
+      gemm_packed(g, a, b);
   };
   if (products < few_products)
     for (std::int64_t i = 0; i < products; ++i) multiply(i, false);

@@ -88,7 +88,7 @@ void multiply(const GemmArgs& g, GemmPath path) {
   else if (path == GemmPath::small)
     gemm_small(o.problem, o.a, o.b, false);
   else
-    gemm_packed(o.problem, gemm_strided_packer(o.a), gemm_strided_packer(o.b));
+    gemm_packed(o.problem, o.a, o.b);
 }
 
 /// Walks the offsets of a batch's operands in row-major order.

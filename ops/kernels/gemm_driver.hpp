@@ -1,7 +1,6 @@
-// How a product is cut into blocks and tiles: the packed driver, with packers that may be replaced, and the
-// small one. Depends on gemm_kernels and gemm_pack; internal to the kernels (convolution drives it with
-// packers of its own). Invariant: k is cut at places that follow from k alone; an element's bits are those of
-// its chain over these blocks.
+// How a product is cut into blocks and tiles: the packed driver and the small one. Depends on gemm_kernels
+// and gemm_pack; internal to the kernels. Invariant: k is cut at places that follow from k alone; an
+// element's bits are those of its chain over these blocks.
 #pragma once
 
 #include <algorithm>
@@ -28,15 +27,6 @@ struct GemmKBlocks {
   std::int64_t length(std::int64_t b) const noexcept { return std::min(size, k - b * size); }
 };
 
-/// Writes the panel of lanes [first, first + count) and k in [k0, k0 + k): out[p * width + l], zeros from
-/// count to width.
-template <class T>
-struct GemmPacker {
-  const void* context = nullptr;
-  void (*panel)(const void* context, std::int64_t first, std::int64_t count, std::int64_t k0, std::int64_t k,
-                std::int64_t width, T* out) = nullptr;
-};
-
 /// C = act((accumulate ? C : 0) + A B + bias), element (i, j) of C at c[i * c_row + j * c_col].
 template <class T>
 struct GemmProblem {
@@ -50,19 +40,10 @@ struct GemmProblem {
   bool aside = false;  ///< C takes one block of k alone, whatever came before it: of the direct path only
 };
 
-/// A packer that reads a strided operand (which must outlive it).
-template <class T>
-GemmPacker<T> gemm_strided_packer(const GemmOperand<T>& operand) noexcept {
-  return {&operand, [](const void* context, std::int64_t first, std::int64_t count, std::int64_t k0,
-                       std::int64_t k, std::int64_t width, T* out) {
-            gemm_pack_panel(*static_cast<const GemmOperand<T>*>(context), first, count, k0, k, width, out);
-          }};
-}
-
 /// Packs A and B block by block into scratch memory; parallel. Throws MemoryError only, before C is
 /// written. k >= 1.
 template <class T>
-void gemm_packed(const GemmProblem<T>& problem, const GemmPacker<T>& a, const GemmPacker<T>& b);
+void gemm_packed(const GemmProblem<T>& problem, const GemmOperand<T>& a, const GemmOperand<T>& b);
 
 /// Reads A where it lies, and B too where its columns are dense; allocates nothing. Parallel unless `serial`.
 /// k >= 1.

@@ -1,5 +1,5 @@
 // Packing: operand blocks rearranged into panels that the register tile reads straight through.
-// Depends on the standard library only; internal to the kernels (convolution brings packers of its own).
+// Depends on the standard library only; internal to the kernels.
 // Invariant: a panel is [k][width], lanes past `count` are zeros.
 #pragma once
 

@@ -28,7 +28,7 @@ struct Block {
 template <class T>
 struct Packed {
   const GemmProblem<T>& g;
-  const GemmPacker<T>&a, &b;
+  const GemmOperand<T>&a, &b;
   const GemmKernels<T>& kernels = gemm_kernels<T>();
   const GemmKBlocks blocks{g.k};
   std::int64_t mr = kernels.mr, nr = kernels.nr;
@@ -37,7 +37,7 @@ struct Packed {
   bool shared_b;  ///< B is packed once for all; else each item packs its panel for itself, on its stack
   T *packed_a = nullptr, *packed_b = nullptr;
 
-  Packed(const GemmProblem<T>& problem, const GemmPacker<T>& from_a, const GemmPacker<T>& from_b) noexcept
+  Packed(const GemmProblem<T>& problem, const GemmOperand<T>& from_a, const GemmOperand<T>& from_b) noexcept
       : g(problem), a(from_a), b(from_b) {
     m_block = std::min(round_up(long_row_block, mr), round_up(g.m, mr));
     n_block = std::min(round_up(column_block, nr), round_up(g.n, nr));
@@ -57,11 +57,11 @@ struct Packed {
     return number * blocks.size * lanes;
   }
 
-  void pack_panels(const GemmPacker<T>& from, std::int64_t first, std::int64_t begin, std::int64_t end,
+  void pack_panels(const GemmOperand<T>& from, std::int64_t first, std::int64_t begin, std::int64_t end,
                    std::int64_t count, std::int64_t width, std::int64_t kb, T* out) const noexcept {
     const std::int64_t k0 = blocks.begin(kb), k = blocks.length(kb);
     for (std::int64_t l = begin; l < std::min(end, count); l += width)
-      from.panel(from.context, first + l, std::min(width, count - l), k0, k, width, out + l * k);
+      gemm_pack_panel(from, first + l, std::min(width, count - l), k0, k, width, out + l * k);
   }
 
   /// Packs A and B of `block`. Threads take stretches of the items, here and in multiply(): so the panels of
@@ -97,7 +97,7 @@ struct Packed {
       tile.a_col = mr;
       tile.b_row = nr;
       tile.b = shared_b ? packed_b + offset(number, n_block) + (rows.col - block.j0) * k : own;
-      if (!shared_b) b.panel(b.context, rows.col, rows.cols, blocks.begin(kb), k, nr, own);
+      if (!shared_b) gemm_pack_panel(b, rows.col, rows.cols, blocks.begin(kb), k, nr, own);
       const T* from = packed_a + offset(number, m_block);
       gemm_run_tiles(g, tile, rows, [&](GemmTile<T>& t, std::int64_t i) {
         t.a = from + (i - block.i0) * k;
@@ -132,7 +132,7 @@ struct Packed {
 }  // namespace
 
 template <class T>
-void gemm_packed(const GemmProblem<T>& g, const GemmPacker<T>& a, const GemmPacker<T>& b) {
+void gemm_packed(const GemmProblem<T>& g, const GemmOperand<T>& a, const GemmOperand<T>& b) {
   Packed<T> p(g, a, b);
   const std::int64_t depth = p.k_blocks * p.blocks.size;
   const mem::Scratch<T> packed_a(static_cast<std::size_t>(p.m_block * depth));
@@ -150,9 +150,9 @@ void gemm_packed(const GemmProblem<T>& g, const GemmPacker<T>& a, const GemmPack
       }
 }
 
-template void gemm_packed<float>(const GemmProblem<float>&, const GemmPacker<float>&,
-                                 const GemmPacker<float>&);
-template void gemm_packed<double>(const GemmProblem<double>&, const GemmPacker<double>&,
-                                  const GemmPacker<double>&);
+template void gemm_packed<float>(const GemmProblem<float>&, const GemmOperand<float>&,
+                                 const GemmOperand<float>&);
+template void gemm_packed<double>(const GemmProblem<double>&, const GemmOperand<double>&,
+                                  const GemmOperand<double>&);
 
 }  // namespace thalweg::kernels
