@@ -41,7 +41,6 @@ void AdamState::check(const char* op, std::size_t position, const Tensor& p, con
 }
 
 void Adam::step(Loc loc) {
-  const char* op = decoupled_ ? "AdamW" : "Adam";
   const auto make = [&](const Tensor& p, const Tensor& g, AdamState& s, const AdamOptions& o) {
     ++s.step;
     const double correction1 = bias_correction(o.beta1, s.step);
@@ -53,10 +52,11 @@ void Adam::step(Loc loc) {
                                     .epsilon = o.eps,
                                     .weight_decay = decoupled_ ? 0 : o.weight_decay,
                                     .decay_rate = decoupled_ ? o.lr * o.weight_decay : 0};
-    return detail::update_of(op, p, g, {&s.exp_avg, &s.exp_avg_sq, o.amsgrad ? &s.max_exp_avg_sq : nullptr},
-                             o.maximize, rule, loc);
+    return detail::update_of(name(), p, g,
+                             {&s.exp_avg, &s.exp_avg_sq, o.amsgrad ? &s.max_exp_avg_sq : nullptr}, o.maximize,
+                             rule, loc);
   };
-  update_all(op, loc, kernels::update_adam, make);
+  update_all(loc, kernels::update_adam, make);
 }
 
 }  // namespace thalweg::optim

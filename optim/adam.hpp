@@ -36,12 +36,11 @@ struct AdamState {
 
   AdamState(const Tensor& p, const AdamOptions& options);
   void check(const char* op, std::size_t position, const Tensor& p, const AdamOptions& options, Loc loc);
-  template <class F>
-  void visit(F& f, const std::string& prefix) {
-    f(prefix + "exp_avg", exp_avg);
-    f(prefix + "exp_avg_sq", exp_avg_sq);
-    if (max_exp_avg_sq.defined()) f(prefix + "max_exp_avg_sq", max_exp_avg_sq);
-    f(prefix + "step", step);
+  void visit(io::StateVisitor& f) {
+    f("exp_avg", exp_avg);
+    f("exp_avg_sq", exp_avg_sq);
+    f("max_exp_avg_sq", max_exp_avg_sq);
+    f("step", step);
   }
 };
 
@@ -53,8 +52,7 @@ class Adam : public GroupedOptimizer<AdamOptions, AdamState> {
       : Adam(std::vector<Group<AdamOptions>>{{std::move(parameters), options}}, loc) {}
   explicit Adam(std::vector<Group<AdamOptions>> groups, Loc loc = Loc::here())
       : GroupedOptimizer("Adam", std::move(groups), loc) {}
-  /// Updates every parameter that has a gradient. Nothing is recorded.
-  void step(Loc loc = Loc::here());
+  void step(Loc loc = Loc::here()) override;
 
  protected:
   struct Decoupled {};

@@ -1,6 +1,6 @@
 // What all optimizers share: parameter groups, their checks, and the flat list of parameters with their
-// state. Depends on tensor. Invariant: a parameter is a defined, dense, floating leaf and stands in one group
-// only.
+// state. Depends on optimizer and the update kernels. Invariant: a parameter is a defined, dense, floating
+// leaf and stands in one group only.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include <thalweg/autograd/tensor/tensor.hpp>
 #include <thalweg/ops/kernels/update.hpp>
+#include <thalweg/optim/optimizer.hpp>
 
 namespace thalweg::optim {
 
@@ -66,31 +66,38 @@ kernels::Update<Options> update_of(const char* op, const Tensor& p, const Tensor
 }  // namespace detail
 
 /// Base of the optimizers; `Options` and `State` are the derived class's. State is per parameter, in group
-/// order: a struct with visit(f, prefix).
+/// order: a struct with visit(StateVisitor&).
 template <class Options, class State>
-class GroupedOptimizer {
+class GroupedOptimizer : public Optimizer {
  public:
   /// The groups; options may be changed between steps (a schedule sets `options.lr`), parameters may not.
   std::vector<Group<Options>>& groups() noexcept { return groups_; }
   const std::vector<Group<Options>>& groups() const noexcept { return groups_; }
-  /// Sets the learning rate of every group.
-  void set_lr(double lr) noexcept {
+
+  double lr() const override { return groups_.front().options.lr; }
+  void set_lr(double lr) override {
     for (auto& group : groups_) group.options.lr = lr;
   }
-  /// Drops the gradients of all parameters, so that the next backward pass starts afresh without a pass over
-  /// memory.
-  void zero_grad() {
+  void zero_grad() override {
     for (auto& group : groups_)
       for (Tensor& p : group.parameters) p.zero_grad();
   }
-  /// Names the state: f("0.exp_avg", tensor), f("0.step", int64); the number counts parameters over all
-  /// groups.
-  void visit(auto& f) {
-    for (std::size_t i = 0; i < states_.size(); ++i) states_[i].visit(f, std::to_string(i) + ".");
+  std::vector<Tensor> parameters() const override {
+    std::vector<Tensor> all;
+    all.reserve(states_.size());
+    for (const auto& group : groups_) all.insert(all.end(), group.parameters.begin(), group.parameters.end());
+    return all;
+  }
+  void visit(io::StateVisitor& f) override {
+    for (std::size_t i = 0; i < groups_.size(); ++i)
+      f("group." + std::to_string(i) + ".lr", groups_[i].options.lr);
+    for (std::size_t i = 0; i < states_.size(); ++i)
+      f.scope(std::to_string(i), [&](io::StateVisitor& inner) { states_[i].visit(inner); });
   }
 
  protected:
-  GroupedOptimizer(const char* op, std::vector<Group<Options>> groups, Loc loc) : groups_(std::move(groups)) {
+  GroupedOptimizer(const char* op, std::vector<Group<Options>> groups, Loc loc)
+      : Optimizer(op), groups_(std::move(groups)) {
     std::vector<Tensor> all;
     for (const auto& group : groups_) {
       group.options.check(op, loc);
@@ -112,8 +119,8 @@ class GroupedOptimizer {
   /// Runs `kernel` once over what make(parameter, gradient, state, options) says for each parameter that has
   /// a gradient. All checks come first.
   template <class KernelOptions, class F>
-  void update_all(const char* op, Loc loc, void (*kernel)(std::span<kernels::Update<KernelOptions>>),
-                  F make) {
+  void update_all(Loc loc, void (*kernel)(std::span<kernels::Update<KernelOptions>>), F make) {
+    const char* const op = name();
     std::vector<Tensor> gradients;
     gradients.reserve(states_.size());
     for (const auto& group : groups_) {

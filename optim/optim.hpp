@@ -2,4 +2,5 @@
 #pragma once
 
 #include <thalweg/optim/adam.hpp>
+#include <thalweg/optim/optimizer.hpp>
 #include <thalweg/optim/sgd.hpp>

@@ -41,7 +41,7 @@ void SgdState::check(const char* op, std::size_t position, const Tensor& p, cons
 }
 
 void Sgd::step(Loc loc) {
-  const auto make = [loc](const Tensor& p, const Tensor& g, SgdState& s, const SgdOptions& o) {
+  const auto make = [&](const Tensor& p, const Tensor& g, SgdState& s, const SgdOptions& o) {
     const bool first = s.step++ == 0;
     const kernels::SgdOptions rule{.lr = o.lr,
                                    .momentum = o.momentum,
@@ -50,9 +50,9 @@ void Sgd::step(Loc loc) {
                                    .weight_decay = o.weight_decay,
                                    .nesterov = o.nesterov,
                                    .lr_in_velocity = o.lr_in_velocity};
-    return detail::update_of("Sgd", p, g, {o.momentum != 0 ? &s.velocity : nullptr}, o.maximize, rule, loc);
+    return detail::update_of(name(), p, g, {o.momentum != 0 ? &s.velocity : nullptr}, o.maximize, rule, loc);
   };
-  update_all("Sgd", loc, kernels::update_sgd, make);
+  update_all(loc, kernels::update_sgd, make);
 }
 
 }  // namespace thalweg::optim

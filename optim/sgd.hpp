@@ -30,10 +30,9 @@ struct SgdState {
 
   SgdState(const Tensor& p, const SgdOptions& options);
   void check(const char* op, std::size_t position, const Tensor& p, const SgdOptions& options, Loc loc);
-  template <class F>
-  void visit(F& f, const std::string& prefix) {
-    if (velocity.defined()) f(prefix + "velocity", velocity);
-    f(prefix + "step", step);
+  void visit(io::StateVisitor& f) {
+    f("velocity", velocity);
+    f("step", step);
   }
 };
 
@@ -45,8 +44,7 @@ class Sgd : public GroupedOptimizer<SgdOptions, SgdState> {
       : Sgd(std::vector<Group<SgdOptions>>{{std::move(parameters), options}}, loc) {}
   explicit Sgd(std::vector<Group<SgdOptions>> groups, Loc loc = Loc::here())
       : GroupedOptimizer("Sgd", std::move(groups), loc) {}
-  /// Updates every parameter that has a gradient. Nothing is recorded.
-  void step(Loc loc = Loc::here());
+  void step(Loc loc = Loc::here()) override;
 };
 
 }  // namespace thalweg::optim

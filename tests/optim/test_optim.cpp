@@ -38,6 +38,18 @@ void check_trace(const char* what, const Options& options, const std::vector<dou
   }
 }
 
+/// What visit() names.
+struct Names : io::StateVisitor {
+  std::map<std::string, Tensor> tensors;
+  std::map<std::string, std::int64_t> integers;
+  std::map<std::string, double> numbers;
+  void on_tensor(const std::string& name, Tensor& v) override { tensors[name] = v; }
+  void on_integer(const std::string& name, std::int64_t& v) override { integers[name] = v; }
+  void on_number(const std::string& name, double& v) override { numbers[name] = v; }
+  void on_text(const std::string&, std::string&) override {}
+  void on_numbers(const std::string&, std::vector<double>&) override {}
+};
+
 Tensor leaf(const Dims& shape = {2}) { return ones(shape).set_requires_grad(); }
 
 }  // namespace
@@ -136,18 +148,13 @@ TEST_CASE("optim: parameters without a gradient are left alone and keep their st
   CHECK(a.data<float>()[0] != 1);
   CHECK(b.data<float>()[0] == 1);
   CHECK(frozen.data<float>()[0] == 1);
-  std::map<std::string, std::int64_t> steps;
-  std::map<std::string, Dims> tensors;
-  struct {
-    std::map<std::string, std::int64_t>& steps;
-    std::map<std::string, Dims>& tensors;
-    void operator()(const std::string& name, std::int64_t& v) { steps[name] = v; }
-    void operator()(const std::string& name, Tensor& t) { tensors[name] = t.shape(); }
-  } collect{steps, tensors};
-  adam.visit(collect);
-  CHECK(steps == std::map<std::string, std::int64_t>{{"0.step", 1}, {"1.step", 0}, {"2.step", 0}});
-  CHECK(tensors.size() == 6);
-  CHECK(tensors.at("2.exp_avg_sq") == Dims{2});
+  Names names;
+  adam.visit(names);
+  CHECK(names.integers == std::map<std::string, std::int64_t>{{"0.step", 1}, {"1.step", 0}, {"2.step", 0}});
+  CHECK(names.tensors.size() == 9);
+  CHECK(names.tensors.at("2.exp_avg_sq").shape() == Dims{2});
+  CHECK_FALSE(names.tensors.at("2.max_exp_avg_sq").defined());
+  CHECK(names.numbers == std::map<std::string, double>{{"group.0.lr", 1e-3}});
 }
 
 TEST_CASE("optim: groups have their own options, which a schedule may change") {
