@@ -15,7 +15,8 @@ function(thalweg_program name)
     THALWEG_MNIST_SUBSET_INSTALLED="${CMAKE_INSTALL_FULL_DATADIR}/thalweg/mnist-subset")
 endfunction()
 
-# examples/NAME.cpp, or every source under examples/NAME/, is the program NAME.
+# examples/NAME.cpp, or every source under examples/NAME/, is the program NAME. examples/common is what the training
+# programs share: their command line and the run itself.
 function(thalweg_examples)
   file(GLOB entries CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/examples/*")
   foreach(entry IN LISTS entries)
@@ -26,6 +27,13 @@ function(thalweg_examples)
       set(sources "${entry}")
     else()
       set(sources)
+    endif()
+    if(name STREQUAL "common")
+      continue()
+    endif()
+    if(name MATCHES "^(mnist|cifar10)$")
+      file(GLOB common CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/examples/common/*.cpp")
+      list(APPEND sources ${common})
     endif()
     if(sources)
       thalweg_program(${name} FOLDER examples SOURCES ${sources})

@@ -17,7 +17,7 @@
 #include <thalweg/thalweg.hpp>
 
 #include "files.hpp"
-#include "options.hpp"
+#include "../common/options.hpp"
 #include "progress.hpp"
 #include "report.hpp"
 #include "training.hpp"
@@ -25,6 +25,13 @@
 namespace {
 
 using namespace thalweg;
+
+const examples::Program program{
+    .name = "mnist",
+    .about = "Trains a network of 784-512-256-10 units (ReLU, dropout 0.2) on MNIST with Adam; the last tenth of the\n"
+             "training images is held out for validation. ",
+    .models = {"mlp"},
+    .data_dir = "the four IDX files, plain or .gz (else $THALWEG_DATA or $THALWEG_DATA/mnist)"};
 
 volatile std::sig_atomic_t interrupted = 0;
 
@@ -49,7 +56,7 @@ void check_writable(const std::string& path) {
     throw_error<IoError>({.op = "--save", .arg = path, .what = std::strerror(errno)});
 }
 
-int run(const mnist::Options& options) {
+int run(const examples::Options& options) {
   check_writable(options.save);
   if (options.threads > 0) par::set_num_threads(options.threads);
   mnist::JsonFile json(options.json);
@@ -87,13 +94,13 @@ int run(const mnist::Options& options) {
 
 int main(int argc, char** argv) {
   try {
-    const mnist::Options options = mnist::parse_options(argc, argv);
+    const examples::Options options = examples::parse_options(program, argc, argv);
     if (options.help) {
-      std::cout << mnist::help_text();
+      std::cout << examples::help_text(program);
       return 0;
     }
     return run(options);
-  } catch (const mnist::UsageError& e) {
+  } catch (const examples::UsageError& e) {
     fmt::print(stderr, "mnist: {}\n", e.what());
     return 2;
   } catch (const std::exception& e) {

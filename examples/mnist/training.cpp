@@ -53,7 +53,7 @@ Score evaluate(nn::Sequential& model, const data::DatasetRef& images) {
 }
 
 Training train(nn::Sequential& model, const data::DatasetRef& images, const data::DatasetRef& validation,
-               const Options& options, std::uint64_t order_seed, Progress& progress,
+               const examples::Options& options, std::uint64_t order_seed, Progress& progress,
                const std::function<bool()>& stop, const std::function<void(const EpochResult&)>& report) {
   const data::DataLoader loader(images,
                                 {.batch_size = options.batch_size, .shuffle = true, .seed = order_seed});

@@ -6,7 +6,7 @@
 #include <thalweg/data/loader.hpp>
 #include <thalweg/nn/nn.hpp>
 
-#include "options.hpp"
+#include "../common/options.hpp"
 #include "progress.hpp"
 #include "report.hpp"
 
@@ -26,7 +26,7 @@ struct Training {
 /// Adam on cross-entropy. Between two steps `stop()` is asked whether to end; `report` hears of each finished
 /// epoch.
 Training train(thalweg::nn::Sequential& model, const thalweg::data::DatasetRef& images,
-               const thalweg::data::DatasetRef& validation, const Options& options, std::uint64_t order_seed,
+               const thalweg::data::DatasetRef& validation, const examples::Options& options, std::uint64_t order_seed,
                Progress& progress, const std::function<bool()>& stop,
                const std::function<void(const EpochResult&)>& report);
 

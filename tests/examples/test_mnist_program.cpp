@@ -8,21 +8,27 @@
 
 #include <thalweg/autograd/tensor/factories.hpp>
 
-#include "../../examples/mnist/options.cpp"
+#include "../../examples/common/options.cpp"
 #include "../../examples/mnist/progress.cpp"
 #include "../../examples/mnist/report.cpp"
 
 namespace {
 
-mnist::Options parse(std::vector<const char*> words) {
-  words.insert(words.begin(), "mnist");
-  return mnist::parse_options(static_cast<int>(words.size()), words.data());
+const examples::Program program{.name = "trial",
+                                .about = "Trains.\n",
+                                .models = {"mlp", "cnn"},
+                                .data_dir = "the files",
+                                .augments = true};
+
+examples::Options parse(std::vector<const char*> words, const examples::Program& p = program) {
+  words.insert(words.begin(), "trial");
+  return examples::parse_options(p, static_cast<int>(words.size()), words.data());
 }
 
 std::string complaint(const std::vector<const char*>& words) {
   try {
     parse(words);
-  } catch (const mnist::UsageError& e) {
+  } catch (const examples::UsageError& e) {
     return e.what();
   }
   return "accepted";
@@ -31,15 +37,19 @@ std::string complaint(const std::vector<const char*>& words) {
 }  // namespace
 
 TEST_CASE("mnist: defaults and every flag") {
-  const mnist::Options d = parse({});
+  const examples::Options d = parse({});
   CHECK(d.epochs == 20);
   CHECK(d.batch_size == 128);
   CHECK(d.lr == 1e-3);
   CHECK(d.threads == 0);
   CHECK_FALSE(d.quiet);
-  const mnist::Options o = parse(
+  CHECK(d.model == "mlp");
+  CHECK(d.augment);
+  CHECK_FALSE(d.resume);
+  const examples::Options o = parse(
       {"--epochs", "3", "--batch-size=64", "--lr", "1e-2", "--seed=18446744073709551615", "--threads", "2",
-       "--data-dir", "a b", "--limit=1000", "--json", "x.json", "--save", "m", "--load", "n", "--quiet"});
+       "--data-dir", "a b", "--limit=1000", "--json", "x.json", "--save", "m", "--load", "n", "--model", "cnn", "--no-augment", "--report", "r.html",
+       "--checkpoints", "c", "--save-every", "5", "--quiet"});
   CHECK(o.epochs == 3);
   CHECK(o.batch_size == 64);
   CHECK(o.lr == 1e-2);
@@ -50,9 +60,26 @@ TEST_CASE("mnist: defaults and every flag") {
   CHECK(o.json == "x.json");
   CHECK(o.save == "m");
   CHECK(o.load == "n");
+  CHECK(o.model == "cnn");
+  CHECK_FALSE(o.augment);
+  CHECK(o.report == "r.html");
+  CHECK(o.checkpoints == "c");
+  CHECK(o.save_every == 5);
   CHECK(o.quiet);
   CHECK(parse({"--help"}).help);
   CHECK(parse({"-h"}).help);
+}
+
+TEST_CASE("training programs: where checkpoints go") {
+  examples::Program keeps = program;
+  keeps.checkpoints = true;
+  CHECK(parse({}).checkpoints.empty());
+  CHECK(parse({}, keeps).checkpoints == "trial-checkpoints");
+  CHECK(parse({"--checkpoints", "none"}, keeps).checkpoints.empty());
+  CHECK(parse({"--resume"}).checkpoints == "trial-checkpoints");
+  CHECK(parse({"--save-every", "9"}).checkpoints == "trial-checkpoints");
+  CHECK(complaint({"--checkpoints", "none", "--resume"}).starts_with("--checkpoints none"));
+  CHECK(complaint({"--load", "x", "--resume"}).find("--load") != std::string::npos);
 }
 
 TEST_CASE("mnist: a bad value names its flag") {
@@ -73,6 +100,8 @@ TEST_CASE("mnist: a bad value names its flag") {
   CHECK(complaint({"--epochs"}).find("epochs") != std::string::npos);
   CHECK(complaint({"--epochs", "1", "--epochs", "2"}).find("epochs") != std::string::npos);
   CHECK(complaint({"--quiet=yes"}).find("quiet") != std::string::npos);
+  CHECK(complaint({"--model", "vgg"}) == "--model: 'vgg' is not mlp or cnn");
+  CHECK(complaint({"--save-every", "0"}).starts_with("--save-every"));
   CHECK(complaint({"stray"}).find("argument") != std::string::npos);
 }
 
@@ -81,11 +110,11 @@ TEST_CASE("mnist: an unknown option names the nearest, and prefixes are not gues
   CHECK(complaint({"--batchsize=3"}).find("'--batch-size'") != std::string::npos);
   CHECK(complaint({"--treads", "2"}).find("'--threads'") != std::string::npos);
   CHECK(complaint({"-x"}) != "accepted");
-  CHECK(mnist::nearest("kitten", {"mitten", "sitting"}) == "mitten");
-  CHECK(mnist::nearest("", {"ab", "c"}) == "c");
+  CHECK(examples::nearest("kitten", {"mitten", "sitting"}) == "mitten");
+  CHECK(examples::nearest("", {"ab", "c"}) == "c");
   for (const char* flag : {"--epochs", "--batch-size", "--lr", "--seed", "--threads", "--data-dir", "--limit",
-                           "--json", "--save", "--load", "--quiet", "--help"})
-    CHECK(mnist::help_text().find(flag) != std::string::npos);
+                           "--json", "--save", "--load", "--quiet", "--help", "--model", "--resume", "--report"})
+    CHECK(examples::help_text(program).find(flag) != std::string::npos);
 }
 
 TEST_CASE("mnist: progress fits the terminal, whatever its width") {

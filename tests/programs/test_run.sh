@@ -10,7 +10,7 @@ cp "$source/run" "$work/tree/run"
 subset=$source/examples/data/mnist-subset
 
 fail() { echo "FAILED: $*"; exit 1; }
-for tool in sh dirname sha256sum mkdir mktemp rm mv cp cat gzip tar find env nproc; do
+for tool in sh dirname sha256sum mkdir mktemp rm mv cp cat gzip tar find env nproc md5sum; do
   ln -s "$(command -v $tool)" "$work/bin/$tool"
 done
 fake() { printf '#!/bin/sh\n%s\n' "$2" >"$work/bin/$1"; chmod +x "$work/bin/$1"; }
@@ -59,13 +59,24 @@ for option in --help -h; do
 done
 
 # No source of data: one line, status 1, nothing left behind but the note that spares the next call the wait.
-expect 1 'no source of MNIST' run data mnist
+expect 1 'no source of mnist' run data mnist
 [ "$(cd "$work/tree/data-cache/mnist" && echo *)" = no-source ] || fail 'something was left in data-cache/mnist'
 # A file whose hash is wrong is never taken, whether it is there already or would be unpacked.
 mkdir "$work/data"
 for name in train-images-idx3 train-labels-idx1 t10k-images-idx3 t10k-labels-idx1; do
   cp "$subset/$name-ubyte.gz" "$work/data/"
 done
-expect 1 'no source of MNIST' run data mnist --data-dir "$work/data"
+expect 1 'no source of mnist' run data mnist --data-dir "$work/data"
 [ ! -f "$work/data/train-images-idx3-ubyte" ] || fail 'a file with a wrong hash was kept'
+# CIFAR-10: files that are there are enough; an archive with another MD5 is not unpacked.
+expect 1 'no source of cifar10' run data cifar10
+rm -rf "$work/tree/data-cache/cifar10"
+fake curl 'for last; do :; done; echo "not the archive" >"$last"'
+expect 1 'another MD5' run data cifar10
+[ "$(cd "$work/tree/data-cache/cifar10" && echo *)" = no-source ] || fail 'something was left in data-cache/cifar10'
+mkdir -p "$work/cifar/cifar-10-batches-bin"
+for name in data_batch_1 data_batch_2 data_batch_3 data_batch_4 data_batch_5 test_batch; do
+  : >"$work/cifar/cifar-10-batches-bin/$name.bin"
+done
+expect 0 'cifar10 is in' run data cifar10 --data-dir "$work/cifar"
 echo 'run: all expectations met'

@@ -12,30 +12,44 @@
 #include <fmt/format.h>
 #include <boost/program_options.hpp>
 
-namespace mnist {
+namespace examples {
 namespace {
 
 namespace po = boost::program_options;
 
-po::options_description description() {
+std::string default_checkpoints(const Program& program) { return program.name + "-checkpoints"; }
+
+po::options_description description(const Program& program) {
   const auto text = [](const char* name) { return po::value<std::string>()->value_name(name); };
   po::options_description d("Options", 110);
-  d.add_options()("epochs", text("N"), "passes over the training images (20)")(
-      "batch-size", text("N"), "images per step (128)")("lr", text("X"), "Adam's learning rate (0.001)")(
-      "seed", text("N"), "of weights, order and dropout (0)")(
-      "threads", text("N"), "1 to 256; the result does not depend on it (all cores)")(
-      "data-dir", text("DIR"),
-      "the four IDX files, plain or .gz (else $THALWEG_DATA or $THALWEG_DATA/mnist)")(
-      "limit", text("N"), "use the first N training images only, 10 or more (all)")(
-      "json", text("FILE"), "write a JSON object a line: each epoch, then the result")(
-      "save", text("FILE"), "write the trained parameters as safetensors")(
-      "load", text("FILE"), "start from the parameters in FILE")("quiet", "print the result only")(
-      "help", "print this");
+  auto add = d.add_options();
+  if (program.models.size() > 1)
+    add("model", text("NAME"),
+        fmt::format("{} ({})", fmt::join(program.models, " or "), program.models.front()).c_str());
+  add("epochs", text("N"), "passes over the training images, at most (20)");
+  add("batch-size", text("N"), "images per step (128)");
+  add("lr", text("X"), "Adam's learning rate (0.001)");
+  add("seed", text("N"), "of weights, order, dropout and augmentation (0)");
+  add("threads", text("N"), "1 to 256; the result does not depend on it (all cores)");
+  add("data-dir", text("DIR"), program.data_dir.c_str());
+  add("limit", text("N"), "use the first N training images only, 10 or more (all)");
+  if (program.augments) add("no-augment", "train on the images as they are");
+  add("checkpoints", text("DIR"),
+      fmt::format("keep the state of the run there after each epoch; 'none' for none ({})",
+                  program.checkpoints ? default_checkpoints(program) : "none")
+          .c_str());
+  add("save-every", text("N"), "and after every N steps within an epoch");
+  add("resume", "go on from the newest valid checkpoint, with the flags of the run that wrote it");
+  add("json", text("FILE"), "write a JSON object a line: each epoch, then the result");
+  add("report", text("FILE"), "write an HTML page: curves, confusion matrix, the worst errors");
+  add("save", text("FILE"), "write the trained parameters as safetensors");
+  add("load", text("FILE"), "start from the parameters in FILE");
+  add("quiet", "print the result only");
+  add("help", "print this");
   return d;
 }
 
-std::vector<std::string> flags() {
-  const po::options_description known = description();
+std::vector<std::string> flags(const po::options_description& known) {
   std::vector<std::string> names;
   for (const auto& option : known.options()) names.push_back("--" + option->long_name());
   return names;
@@ -75,8 +89,15 @@ std::string path(const po::variables_map& m, const std::string& flag) {
   return s;
 }
 
-po::variables_map split(const std::vector<std::string>& words) {
-  const po::options_description known = description();
+std::string model(const po::variables_map& m, const Program& program) {
+  if (!m.count("model")) return program.models.front();
+  const std::string& s = m["model"].as<std::string>();
+  if (std::find(program.models.begin(), program.models.end(), s) == program.models.end())
+    bad_value("model", s, fmt::format("{}", fmt::join(program.models, " or ")));
+  return s;
+}
+
+po::variables_map split(const po::options_description& known, const std::vector<std::string>& words) {
   const po::positional_options_description none;
   po::variables_map m;
   try {
@@ -90,7 +111,7 @@ po::variables_map split(const std::vector<std::string>& words) {
               m);
   } catch (const po::unknown_option& e) {
     const std::string given = e.get_option_name();
-    throw UsageError(fmt::format("unknown option '{}'; the nearest is '{}'", given, nearest(given, flags())));
+    throw UsageError(fmt::format("unknown option '{}'; the nearest is '{}'", given, nearest(given, flags(known))));
   } catch (const po::too_many_positional_options_error&) {
     throw UsageError("an argument that belongs to no option; see --help");
   } catch (const po::error& e) {
@@ -125,37 +146,50 @@ std::string nearest(std::string_view word, const std::vector<std::string>& words
   return best;
 }
 
-Options parse_options(int argc, const char* const* argv) {
+Options parse_options(const Program& program, int argc, const char* const* argv) {
   std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
   for (std::string& word : words)
     if (word == "-h") word = "--help";
-  const po::variables_map m = split(words);
+  const po::variables_map m = split(description(program), words);
   constexpr std::int64_t no_limit = std::numeric_limits<std::int64_t>::max();
   Options o;
   o.help = m.count("help") > 0;
   o.quiet = m.count("quiet") > 0;
+  o.resume = m.count("resume") > 0;
+  o.augment = program.augments && m.count("no-augment") == 0;
+  o.model = model(m, program);
   o.epochs = whole_number<std::int64_t>(m, "epochs", 1, no_limit, o.epochs);
   o.batch_size = whole_number<std::int64_t>(m, "batch-size", 1, 1'000'000, o.batch_size);
   o.lr = positive_number(m, "lr", o.lr);
   o.seed = whole_number<std::uint64_t>(m, "seed", 0, std::numeric_limits<std::uint64_t>::max(), o.seed);
   o.threads = whole_number<int>(m, "threads", 1, 256, o.threads);
   o.limit = whole_number<std::int64_t>(m, "limit", 10, no_limit, o.limit);
+  o.save_every = whole_number<std::int64_t>(m, "save-every", 1, no_limit, o.save_every);
   o.data_dir = path(m, "data-dir");
   o.json = path(m, "json");
+  o.report = path(m, "report");
   o.save = path(m, "save");
   o.load = path(m, "load");
+  o.checkpoints = path(m, "checkpoints");
+  if (o.checkpoints.empty() && (program.checkpoints || o.resume || o.save_every > 0))
+    o.checkpoints = default_checkpoints(program);
+  if (o.checkpoints == "none") {
+    if (o.resume || o.save_every > 0)
+      throw UsageError("--checkpoints none leaves nothing for --resume and --save-every");
+    o.checkpoints.clear();
+  }
+  if (o.resume && !o.load.empty())
+    throw UsageError("--resume and --load both say where the parameters come from; give one");
   return o;
 }
 
-std::string help_text() {
+std::string help_text(const Program& program) {
   std::ostringstream out;
-  out << "usage: mnist [OPTIONS]\n"
-         "Trains a network of 784-512-256-10 units (ReLU, dropout 0.2) on MNIST with Adam; the last tenth of "
-         "the\n"
-         "training images is held out for validation. Ctrl-C ends the training and still tests.\n\n"
-      << description()
+  out << "usage: " << program.name << " [OPTIONS]\n"
+      << program.about << "Ctrl-C ends the training after its step and still tests.\n\n"
+      << description(program)
       << "\nExit status: 0, 1 after an error, 2 for a wrong command line, 130 after Ctrl-C.\n";
   return out.str();
 }
 
-}  // namespace mnist
+}  // namespace examples
