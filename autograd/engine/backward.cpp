@@ -12,19 +12,23 @@ namespace {
 
 Ref<Node> node_ref(const Tensor& t) { return Ref<Node>::share(node_of(t)); }
 
-Tensor seed_for(const Tensor& output, const Tensor* given, Loc loc) {
-  if (!given || !given->defined()) {
+/// The gradient of output `i` of `n`, taken out of `given`, so that a seed nobody else holds is the run's alone.
+Tensor take_seed(const Tensor& output, std::vector<Tensor>& given, std::size_t i, std::size_t n, Loc loc) {
+  if (!given.empty() && given.size() != n)
+    throw_error<ValueError>({.op = "backward", .arg = "grad_outputs", .given = fmt::format("{} gradients", given.size()),
+                             .wanted = fmt::format("{}, one per output", n), .what = "counts differ", .loc = loc});
+  if (given.empty() || !given[i].defined()) {
     if (output.numel() != 1)
       throw_error<GraphError>({.op = "backward", .arg = "the output", .given = output.describe(),
                                .wanted = "one element, or a gradient for the output",
                                .what = "only a scalar has an implied gradient of 1", .loc = loc});
     return ones_like(output);
   }
-  if (!(given->shape() == output.shape()) || given->dtype() != output.dtype())
-    throw_error<ShapeError>({.op = "backward", .arg = "grad_output", .given = given->describe(),
+  if (!(given[i].shape() == output.shape()) || given[i].dtype() != output.dtype())
+    throw_error<ShapeError>({.op = "backward", .arg = "grad_output", .given = given[i].describe(),
                              .wanted = output.describe(), .what = "the gradient must look like the output",
                              .loc = loc});
-  return *given;
+  return std::move(given[i]);
 }
 
 void check_output(const Tensor& t, Loc loc) {
@@ -63,26 +67,16 @@ struct NodeLock {
   Node& node;
 };
 
-const Tensor* grad_output_at(std::span<const Tensor> grad_outputs, std::size_t i, std::size_t n_outputs, Loc loc) {
-  if (grad_outputs.empty()) return nullptr;
-  if (grad_outputs.size() != n_outputs)
-    throw_error<ValueError>({.op = "backward", .arg = "grad_outputs",
-                             .given = fmt::format("{} gradients", grad_outputs.size()),
-                             .wanted = fmt::format("{}, one per output", n_outputs), .what = "counts differ",
-                             .loc = loc});
-  return &grad_outputs[i];
-}
-
 }  // namespace
 
-void backward(std::span<const Tensor> outputs, std::span<const Tensor> grad_outputs, bool retain_graph, Loc loc) {
+void backward(std::span<const Tensor> outputs, std::vector<Tensor> grad_outputs, bool retain_graph, Loc loc) {
   CallSiteKeeper site;
   ModeKeeper mode(false);
   std::vector<Ref<Node>> roots;
   engine::Run run(retain_graph, false);
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     check_output(outputs[i], loc);
-    Tensor seed = seed_for(outputs[i], grad_output_at(grad_outputs, i, outputs.size(), loc), loc);
+    Tensor seed = take_seed(outputs[i], grad_outputs, i, outputs.size(), loc);
     roots.push_back(node_ref(outputs[i]));
     run.deliver(*roots.back(), outputs[i].get()->out_index, std::move(seed), nullptr);
   }
@@ -115,7 +109,7 @@ std::vector<Tensor> grad(std::span<const Tensor> outputs, std::span<const Tensor
     run.mark(*node_of(t));
   }
   for (std::size_t i = 0; i < outputs.size(); ++i) {
-    Tensor seed = seed_for(outputs[i], grad_output_at(options.grad_outputs, i, outputs.size(), loc), loc);
+    Tensor seed = take_seed(outputs[i], options.grad_outputs, i, outputs.size(), loc);
     roots.push_back(node_ref(outputs[i]));
     if (run.leads_somewhere(*roots.back()))
       run.deliver(*roots.back(), outputs[i].get()->out_index, std::move(seed), nullptr);
@@ -149,8 +143,9 @@ Tensor grad(const Tensor& output, const Tensor& input, GradOptions options, Loc 
 }
 
 void Tensor::backward(BackwardOptions options, Loc loc) const {
-  const std::span<const Tensor> given(options.grad_output, options.grad_output ? 1 : 0);
-  thalweg::backward(std::span<const Tensor>(this, 1), given, options.retain_graph, loc);
+  std::vector<Tensor> given;
+  if (options.grad_output) given.push_back(*options.grad_output);
+  thalweg::backward(std::span<const Tensor>(this, 1), std::move(given), options.retain_graph, loc);
 }
 
 Tensor& Tensor::set_requires_grad(bool wanted, Loc loc) {

@@ -11,7 +11,8 @@
 namespace thalweg {
 
 struct GradOptions {
-  std::vector<Tensor> grad_outputs{};  ///< one per output; may be empty when every output has one element
+  std::vector<Tensor> grad_outputs{};  ///< one per output; may be empty when every output has one element. Moved in and
+                                       ///< held by nobody else, one is used up instead of copied
   bool retain_graph = false;           ///< keep the graph for another pass
   bool create_graph = false;           ///< record the gradient computation too (implies retain_graph)
   bool allow_unused = false;           ///< an input that no output depends on gets an undefined gradient
@@ -29,8 +30,10 @@ std::vector<Tensor> grad(const Tensor& output, std::initializer_list<Tensor> inp
 Tensor grad(const Tensor& output, const Tensor& input, GradOptions options = {}, Loc loc = Loc::here());
 
 /// Accumulates the gradients of all outputs' sum into the leaves' grad(). A backward that throws leaves every gradient
-/// as it was; the graph is spent unless retained.
-void backward(std::span<const Tensor> outputs, std::span<const Tensor> grad_outputs, bool retain_graph, Loc loc);
+/// as it was; the graph is spent unless retained. `grad_outputs`: one per output, or empty when every output has one
+/// element. A dense one that was moved in and that nobody else holds becomes the run's own memory: it may be written over,
+/// and a leaf may keep it as its gradient. One that the caller still holds is neither changed nor shared.
+void backward(std::span<const Tensor> outputs, std::vector<Tensor> grad_outputs, bool retain_graph, Loc loc);
 
 namespace engine {
 
