@@ -1,8 +1,6 @@
 // Depends on groups.hpp, ops (contiguous), fmt.
 #include <thalweg/optim/groups.hpp>
 
-#include <cmath>
-
 #include <fmt/format.h>
 
 #include <thalweg/autograd/base/thread_state.hpp>
@@ -48,19 +46,6 @@ void check_parameter(const char* op, std::size_t position, const Tensor& p,
                                .wanted = "each parameter once",
                                .what = "the same parameter is given twice",
                                .loc = loc});
-}
-
-void check_option(const char* op, const char* arg, double v, Range r, Loc loc) {
-  const bool bounded = r.high > 0;
-  if (std::isfinite(v) && v >= r.low && (!bounded || v < r.high || (r.closed && v == r.high))) return;
-  throw_error<ValueError>({.op = op,
-                           .arg = arg,
-                           .given = fmt::format("{}", v),
-                           .wanted = bounded
-                                         ? fmt::format("{} to {}{}", r.low, r.closed ? "" : "below ", r.high)
-                                         : fmt::format("a finite number, {} or more", r.low),
-                           .what = "option outside its domain",
-                           .loc = loc});
 }
 
 Tensor dense_gradient(const Tensor& p, Loc loc) {

@@ -1,6 +1,6 @@
 // What all optimizers share: parameter groups, their checks, and the flat list of parameters with their
-// state. Depends on optimizer and the update kernels. Invariant: a parameter is a defined, dense, floating
-// leaf and stands in one group only.
+// state. Depends on optimizer, option and the update kernels. Invariant: a parameter is a defined, dense,
+// floating leaf and stands in one group only.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,7 @@
 
 #include <thalweg/ops/kernels/update.hpp>
 #include <thalweg/optim/optimizer.hpp>
+#include <thalweg/optim/option.hpp>
 
 namespace thalweg::optim {
 
@@ -28,14 +29,6 @@ namespace detail {
 /// `position` counts over all groups; `earlier` are the parameters before it.
 void check_parameter(const char* op, std::size_t position, const Tensor& p,
                      const std::vector<Tensor>& earlier, Loc loc);
-/// Throws ValueError naming `arg` unless low <= v, and v < high (or v <= high when `closed`), and v is
-/// finite.
-struct Range {
-  double low = 0;
-  double high = 0;  ///< 0: no upper bound
-  bool closed = false;
-};
-void check_option(const char* op, const char* arg, double v, Range range, Loc loc);
 /// The gradient as a dense tensor; undefined when there is none.
 Tensor dense_gradient(const Tensor& p, Loc loc);
 /// Announces the write to the parameter and to those of `state` that are defined, and says where they lie.
