@@ -151,6 +151,11 @@ Batch Subset::batch(std::span<const std::int64_t> indices) const {
   return whole_->batch(mapped);
 }
 
+std::int64_t Subset::original_index(std::int64_t index) const {
+  require_indices({&index, 1}, size(), {});
+  return whole_->original_index(indices_[static_cast<std::size_t>(index)]);
+}
+
 std::pair<Subset, Subset> split_last(DatasetRef whole, double fraction, Loc loc) {
   if (!(fraction >= 0 && fraction <= 1))
     throw_error<ValueError>({.op = "split_last",

@@ -27,6 +27,9 @@ class Dataset {
   /// The examples of these numbers (each in [0, size())), in this order, stacked along the first dimension.
   /// Called from worker threads, with recording off.
   virtual Batch batch(std::span<const std::int64_t> indices) const = 0;
+  /// The number by which transforms know an example of this data set: the one it has in the whole data set,
+  /// if this is a part of one. So a subset, a shuffled one too, augments an example as the whole does.
+  virtual std::int64_t original_index(std::int64_t index) const { return index; }
 };
 
 /// A shared, read-only handle on a data set; any Dataset turns into one.
@@ -72,6 +75,8 @@ class Subset final : public Dataset {
   Subset(DatasetRef whole, std::vector<std::int64_t> indices, Loc loc = Loc::here());
   std::int64_t size() const override { return static_cast<std::int64_t>(indices_.size()); }
   Batch batch(std::span<const std::int64_t> indices) const override;
+  /// Throws IndexError.
+  std::int64_t original_index(std::int64_t index) const override;
 
  private:
   DatasetRef whole_;

@@ -24,13 +24,14 @@ std::uint64_t below(std::uint64_t n, const PhiloxBlock& block) noexcept {
   return static_cast<std::uint64_t>(static_cast<unsigned __int128>(word) * n >> 64);
 }
 
-void check_rows(const Tensor& t, const char* arg, std::size_t wanted) {
+void check_rows(const Tensor& t, const char* arg, std::size_t wanted, const char* who) {
   if (!t.defined() || (t.dim() > 0 && t.size(0) == static_cast<std::int64_t>(wanted))) return;
-  throw_error<ShapeError>({.op = op,
-                           .arg = arg,
-                           .given = t.describe(),
-                           .wanted = fmt::format("{} rows", wanted),
-                           .what = "the data set returned another number of examples than asked for"});
+  throw_error<ShapeError>(
+      {.op = op,
+       .arg = arg,
+       .given = t.describe(),
+       .wanted = fmt::format("{} rows", wanted),
+       .what = fmt::format("{} returned another number of examples than asked for", who)});
 }
 
 /// What the tasks of one epoch share and only read.
@@ -38,14 +39,23 @@ struct Plan {
   DatasetRef dataset;
   std::vector<std::int64_t> order;
   std::int64_t batch_size;
+  std::shared_ptr<const Transform> transform;
+  std::uint64_t epoch;
 
   Batch make(std::int64_t index) const {
     const NoGrad guard;
     const auto begin = static_cast<std::size_t>(index * batch_size);
     const std::size_t count = std::min(static_cast<std::size_t>(batch_size), order.size() - begin);
-    Batch batch = dataset->batch(std::span(order).subspan(begin, count));
-    check_rows(batch.x, "x", count);
-    check_rows(batch.y, "y", count);
+    const std::span<const std::int64_t> wanted = std::span(order).subspan(begin, count);
+    Batch batch = dataset->batch(wanted);
+    check_rows(batch.x, "x", count, "the data set");
+    check_rows(batch.y, "y", count, "the data set");
+    if (transform == nullptr) return batch;
+    std::vector<std::int64_t> originals;
+    originals.reserve(count);
+    for (std::int64_t i : wanted) originals.push_back(dataset->original_index(i));
+    batch.x = (*transform)(batch.x, originals, epoch);
+    check_rows(batch.x, "x", count, "the transform");
     return batch;
   }
 };
@@ -116,11 +126,11 @@ bool Epoch::Iterator::operator==(std::default_sentinel_t) const { return !epoch_
 // ---- DataLoader --------------------------------------------------------------------------------
 
 DataLoader::DataLoader(DatasetRef dataset, LoaderOptions options, Loc loc)
-    : dataset_(std::move(dataset)), options_(options), size_(dataset_->size()) {
-  if (options.batch_size < 1)
+    : dataset_(std::move(dataset)), options_(std::move(options)), size_(dataset_->size()) {
+  if (options_.batch_size < 1)
     throw_error<ValueError>({.op = op,
                              .arg = "batch_size",
-                             .given = std::to_string(options.batch_size),
+                             .given = std::to_string(options_.batch_size),
                              .wanted = "1 or more",
                              .what = "no batch of that size",
                              .loc = loc});
@@ -154,7 +164,8 @@ Epoch DataLoader::epoch(std::int64_t number, std::int64_t first, Loc loc) const 
                              .what = "no such batch in an epoch",
                              .loc = loc});
   auto state = std::make_unique<Epoch::State>();
-  state->plan = std::make_shared<const Plan>(Plan{dataset_, order(number), options_.batch_size});
+  state->plan = std::make_shared<const Plan>(Plan{dataset_, order(number), options_.batch_size,
+                                                  options_.transform, static_cast<std::uint64_t>(number)});
   state->batches = batches();
   state->taken = first;
   state->prefetch = options_.prefetch;

@@ -1,6 +1,7 @@
 // DataLoader: a data set in batches, an epoch at a time, the next batch prepared while the last one is used.
-// Depends on base, data/dataset. Invariant: which example comes when is a function of (seed, epoch, size)
-// alone; threads, prefetching and what came before do not enter.
+// Depends on base, data/dataset, data/transform. Invariant: which example comes when is a function of (seed,
+// epoch, size) alone, and how it is transformed one of (example, epoch); threads, prefetching and what came
+// before do not enter.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include <thalweg/data/dataset.hpp>
+#include <thalweg/data/transform.hpp>
 
 namespace thalweg::data {
 
@@ -18,6 +20,8 @@ struct LoaderOptions {
   std::uint64_t seed = 0;
   bool drop_last = false;  ///< leave out a last batch that is not full
   bool prefetch = true;    ///< make the next batch on a worker thread
+  /// Applied to x of each batch where the batch is made; gets original_index of its examples and the epoch.
+  std::shared_ptr<const Transform> transform{};
 };
 
 /// The numbers 0 .. n-1 in a random order that depends on n, seed and epoch alone (Fisher-Yates on Philox).

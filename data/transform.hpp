@@ -1,0 +1,48 @@
+// Transform: what a loader does to the inputs of a batch before it hands them out, such as augmentation.
+// Depends on tensor. Invariant: the result is a function of the transform, the inputs, the examples' numbers
+// and the epoch alone, so that neither threads nor prefetching nor resuming changes it.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <thalweg/autograd/tensor/tensor.hpp>
+
+namespace thalweg::data {
+
+class Transform {
+ public:
+  virtual ~Transform() = default;
+  /// The inputs of the examples `indices`, one a row of x, as they are to be in this epoch. Called from
+  /// worker threads, with recording off. An index is the example's number in the whole data set (see
+  /// Dataset::original_index), wherever it comes in the batch or in a subset.
+  virtual Tensor operator()(const Tensor& x, std::span<const std::int64_t> indices,
+                            std::uint64_t epoch) const = 0;
+};
+
+/// One transform after another, the first of the list first. An empty list changes nothing.
+class Compose final : public Transform {
+ public:
+  /// Throws ValueError when one of them is null.
+  explicit Compose(std::vector<std::shared_ptr<const Transform>> transforms, Loc loc = Loc::here());
+  Tensor operator()(const Tensor& x, std::span<const std::int64_t> indices,
+                    std::uint64_t epoch) const override;
+
+ private:
+  std::vector<std::shared_ptr<const Transform>> transforms_;
+};
+
+/// The same from the transforms themselves: compose(ImageAugmenter(...), Normalize(...)).
+template <class... T>
+requires(sizeof...(T) > 0 && (std::derived_from<std::remove_cvref_t<T>, Transform> &&
+                              ...)) std::shared_ptr<const Transform> compose(T&&... transforms) {
+  return std::make_shared<const Compose>(std::vector<std::shared_ptr<const Transform>>{
+      std::make_shared<const std::remove_cvref_t<T>>(std::forward<T>(transforms))...});
+}
+
+}  // namespace thalweg::data
