@@ -1,0 +1,188 @@
+// The metrics. Depends on train/metric, ops (argmax). Invariant: a class is the first largest score along
+// dim 1 (a NaN counts as largest), as argmax has it; counts are whole numbers, so no order of batches matters.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <thalweg/train/metric.hpp>
+
+namespace thalweg::train {
+
+/// How predictions and targets say which class is meant.
+enum class Labels : std::uint8_t {
+  automatic,    ///< from the shapes, as said below
+  sparse,       ///< scores [n, classes, ..], target class numbers [n, ..] (i64, i32, u8)
+  categorical,  ///< scores [n, classes, ..], target of the same shape, its class the largest
+  binary,       ///< one score an example, at or below `threshold` class 0; target 0 or 1 of as many elements
+};
+// automatic: target of the prediction's shape with 2 or more columns: categorical; target without the prediction's
+// dim 1: sparse; else, as many elements in both: binary.
+
+struct AccuracyOptions {
+  Labels labels = Labels::automatic;
+  double threshold = 0.5;            ///< for binary; 0 where the model gives logits
+  std::int64_t ignore_index = -100;  ///< examples of this class count for nothing
+  std::string name = "accuracy";
+};
+
+/// Share of examples whose class is right. Throws ShapeError, DTypeError, as every update().
+class Accuracy final : public Metric {
+ public:
+  explicit Accuracy(AccuracyOptions options = {}) : options_(std::move(options)) {}
+  std::string name() const override { return options_.name; }
+  void reset() override { hits_ = seen_ = 0; }
+  void update(const Tensor& prediction, const Tensor& target) override;
+  double value() const override;
+  void visit(io::StateVisitor& f) override;
+
+ private:
+  AccuracyOptions options_;
+  std::int64_t hits_ = 0, seen_ = 0;
+};
+
+/// Share of examples whose class is among the k highest scores; of equal scores the earlier class stands higher.
+class TopK final : public Metric {
+ public:
+  /// Called "top_k_accuracy" with k's number. Throws ValueError unless k >= 1.
+  explicit TopK(std::int64_t k = 5, std::int64_t ignore_index = -100, Loc loc = Loc::here());
+  std::string name() const override;
+  void reset() override { hits_ = seen_ = 0; }
+  void update(const Tensor& prediction, const Tensor& target) override;
+  double value() const override;
+  void visit(io::StateVisitor& f) override;
+
+ private:
+  std::int64_t k_, ignore_index_, hits_ = 0, seen_ = 0;
+};
+
+struct ConfusionOptions {
+  Labels labels = Labels::automatic;
+  double threshold = 0.5;
+  std::int64_t ignore_index = -100;
+};
+
+/// How often class t was taken for class p.
+class ConfusionMatrix final : public Metric {
+ public:
+  explicit ConfusionMatrix(ConfusionOptions options = {}) : options_(options) {}
+  std::string name() const override { return "confusion_matrix"; }
+  void reset() override { counts_.clear(), classes_ = 0; }
+  /// Throws IndexError for a target that is not a class.
+  void update(const Tensor& prediction, const Tensor& target) override;
+  /// The share on the diagonal: accuracy.
+  double value() const override;
+  bool logged() const override { return false; }
+  void visit(io::StateVisitor& f) override;
+
+  std::int64_t classes() const noexcept { return classes_; }
+  std::int64_t count(std::int64_t truth, std::int64_t predicted) const {
+    return counts_.at(static_cast<std::size_t>(truth * classes_ + predicted));
+  }
+  /// i64 [classes, classes], a row for each true class; [0, 0] before the first batch.
+  Tensor matrix() const;
+
+ private:
+  ConfusionOptions options_;
+  std::int64_t classes_ = 0;
+  std::vector<std::int64_t> counts_;
+};
+
+/// How the classes' figures become one.
+enum class Average : std::uint8_t {
+  macro,   ///< mean over the classes that occur as target or prediction
+  micro,   ///< of all decisions together: accuracy, for single labels
+  binary,  ///< of one class, `positive`
+};
+
+struct ClassScoreOptions {
+  Average average = Average::macro;
+  std::int64_t positive = 1;
+  ConfusionOptions confusion{};
+};
+
+/// What precision, recall and F1 share: they are read off a confusion matrix. 0 / 0 is 0.
+class ClassScore : public Metric {
+ public:
+  void reset() override { confusion_.reset(); }
+  void update(const Tensor& prediction, const Tensor& target) override { confusion_.update(prediction, target); }
+  double value() const override;
+  void visit(io::StateVisitor& f) override { confusion_.visit(f); }
+  /// A value for each class.
+  std::vector<double> per_class() const;
+  const ConfusionMatrix& confusion() const noexcept { return confusion_; }
+
+ protected:
+  explicit ClassScore(ClassScoreOptions options) : options_(options), confusion_(options.confusion) {}
+  /// Of one class: how often it was found rightly, how often predicted, how often true.
+  virtual double score(double hits, double predicted, double truth) const = 0;
+
+ private:
+  ClassScoreOptions options_;
+  ConfusionMatrix confusion_;
+};
+
+/// Of those predicted to be of a class, the share that is: hits / predicted.
+class Precision final : public ClassScore {
+ public:
+  explicit Precision(ClassScoreOptions options = {}) : ClassScore(options) {}
+  std::string name() const override { return "precision"; }
+
+ private:
+  double score(double hits, double predicted, double truth) const override;
+};
+
+/// Of those of a class, the share predicted to be: hits / true.
+class Recall final : public ClassScore {
+ public:
+  explicit Recall(ClassScoreOptions options = {}) : ClassScore(options) {}
+  std::string name() const override { return "recall"; }
+
+ private:
+  double score(double hits, double predicted, double truth) const override;
+};
+
+/// The harmonic mean of precision and recall: 2 hits / (predicted + true).
+class F1 final : public ClassScore {
+ public:
+  explicit F1(ClassScoreOptions options = {}) : ClassScore(options) {}
+  std::string name() const override { return "f1"; }
+
+ private:
+  double score(double hits, double predicted, double truth) const override;
+};
+
+/// What the mean errors share: prediction and target of one shape.
+class MeanError : public Metric {
+ public:
+  void reset() override { sum_ = 0, seen_ = 0; }
+  void update(const Tensor& prediction, const Tensor& target) override;
+  double value() const override;
+  bool higher_is_better() const override { return false; }
+  void visit(io::StateVisitor& f) override;
+
+ protected:
+  MeanError(const char* name, bool squared) : name_(name), squared_(squared) {}
+
+ private:
+  std::string name() const override { return name_; }
+  const char* name_;
+  bool squared_;
+  double sum_ = 0;
+  std::int64_t seen_ = 0;
+};
+
+/// Mean of (prediction - target)^2 over all elements.
+class Mse final : public MeanError {
+ public:
+  Mse() : MeanError("mse", true) {}
+};
+
+/// Mean of |prediction - target| over all elements.
+class Mae final : public MeanError {
+ public:
+  Mae() : MeanError("mae", false) {}
+};
+
+}  // namespace thalweg::train
