@@ -130,7 +130,9 @@ double op_seconds(bool backward) {
     for (int i = 0; i < n; ++i) {
       const thalweg::Tensor y = thalweg::neg(x);
       if (backward) {
-        y.backward({.grad_output = &g});
+        std::vector<thalweg::Tensor> seed;
+        seed.push_back(g.clone());
+        thalweg::backward(std::span<const thalweg::Tensor>(&y, 1), std::move(seed), false, thalweg::Loc::here());
         x.zero_grad();
       }
     }

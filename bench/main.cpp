@@ -24,6 +24,7 @@ namespace {
 struct Options {
   std::vector<std::string> names;
   std::string json, markdown, peer, notes;
+  int repeat = 1;
   bool quick = false, list = false, check = false;
 };
 
@@ -82,6 +83,28 @@ int print_peak_memory(const std::string& program, std::string_view side) {
   return 0;
 }
 
+/// One pass over the wanted cases, printed as it goes; one list of measurements per row, longer by one. The number of rows
+/// that failed.
+int run_pass(const Options& options, Peer* peer, const Effort& effort, std::vector<std::vector<Row>>& rows) {
+  std::string group;
+  int failures = 0;
+  std::size_t at = 0;
+  for (const Case& c : all_cases()) {
+    if (!wanted(c, options.names)) continue;
+    if (rows.size() <= at) rows.emplace_back();
+    std::vector<Row>& row = rows[at++];
+    try {
+      if (isatty(2)) fmt::print(stderr, "{:<60}\r", c.name);
+      row.push_back(measure(c, peer, effort));
+      print_row(row.back(), group);
+    } catch (const std::exception& e) {
+      fmt::print(stderr, "bench: {}: {}\n", c.name, e.what());
+      ++failures;
+    }
+  }
+  return failures;
+}
+
 int run(const Options& options, const std::string& program, const std::string& command) {
   Peer* peer = nullptr;
   if (!options.peer.empty() && !(peer = load_peer(program))) return 2;
@@ -92,20 +115,13 @@ int run(const Options& options, const std::string& program, const std::string& c
   if (peer) machine.peer = peer->describe();
   measure_machine(machine);
   print_heading(machine);
-  std::vector<Row> rows;
-  std::string group;
+  std::vector<std::vector<Row>> passes;
   int failures = 0;
-  for (const Case& c : all_cases()) {
-    if (!wanted(c, options.names)) continue;
-    try {
-      if (isatty(2)) fmt::print(stderr, "{:<60}\r", c.name);
-      rows.push_back(measure(c, peer, effort));
-      print_row(rows.back(), group);
-    } catch (const std::exception& e) {
-      fmt::print(stderr, "bench: {}: {}\n", c.name, e.what());
-      ++failures;
-    }
-  }
+  for (int i = 0; i < options.repeat; ++i) failures += run_pass(options, peer, effort, passes);
+  std::erase_if(passes, [](const std::vector<Row>& row) { return row.empty(); });
+  std::vector<Row> rows;
+  for (std::vector<Row>& row : passes) rows.push_back(median_row(std::move(row)));
+  if (options.repeat > 1) print_ratios(rows);
   if (!options.json.empty()) write_file(options.json, as_json(machine, rows));
   if (!options.markdown.empty()) write_file(options.markdown, as_markdown(machine, rows, read_notes(options.notes)));
   if (rows.empty() && failures == 0) {
@@ -124,6 +140,7 @@ int main(int argc, char** argv) {
       "peer", po::value(&options.peer)->value_name("libtorch"), "measure that library beside ours")(
       "markdown", po::value(&options.markdown)->value_name("FILE"), "write the rows as a page")(
       "notes", po::value(&options.notes)->value_name("FILE")->default_value(THALWEG_BENCH_NOTES), "explanations for that page")(
+      "repeat", po::value(&options.repeat)->value_name("N")->default_value(1), "N passes over the rows: of each the one with the median ratio")(
       "quick", po::bool_switch(&options.quick), "one short round of each row: to see that it runs")(
       "list", po::bool_switch(&options.list), "name the rows and run none")(
       "check", po::bool_switch(&options.check), "fail if a registered op has no row")("help", "print this");
@@ -138,6 +155,7 @@ int main(int argc, char** argv) {
       return 0;
     }
     if (!options.peer.empty() && options.peer != "libtorch") throw po::error("the only peer is libtorch");
+    if (options.repeat < 1) throw po::error("--repeat needs 1 or more passes");
     if (options.check) return check_registry();
     if (options.list) {
       for (const Case& c : all_cases())

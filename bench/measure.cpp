@@ -169,4 +169,13 @@ Row measure(const Case& c, Peer* peer, const Effort& effort) {
   return row;
 }
 
+Row median_row(std::vector<Row> passes) {
+  const auto key = [](const Row& r) { return r.peer_median > 0 ? r.ratio() : r.median; };
+  std::ranges::sort(passes, {}, key);
+  Row row = passes[passes.size() / 2];
+  if (passes.size() > 1 && row.peer_median > 0)
+    for (const Row& r : passes) row.ratios.push_back(r.ratio());
+  return row;
+}
+
 }  // namespace bench

@@ -19,6 +19,7 @@ struct Row {
   std::string note;        ///< why there is no peer, or that the results differ
   Work work{};
   bool more_is_better = false;  ///< as with a speed-up
+  std::vector<double> ratios{};  ///< of every pass, smallest first, where there was more than one
 
   bool goal_met() const { return more_is_better ? median >= goal : median <= goal; }
 
@@ -33,5 +34,8 @@ struct Effort {
 
 /// Runs the case; `peer` may be null. Throws std::runtime_error when the two libraries' results disagree.
 Row measure(const Case& c, Peer* peer, const Effort& effort);
+
+/// Of one row's passes the one whose ratio (our time, where there is no peer) is the median, with the ratios of all.
+Row median_row(std::vector<Row> passes);
 
 }  // namespace bench

@@ -82,6 +82,11 @@ OpCall cross_entropy_backward(bool large) { return {.in = {one(), scores(large),
 OpCall soft(bool large) { return {.in = {scores(large), probabilities(large)}}; }
 OpCall soft_backward(bool large) { return {.in = {one(), scores(large), probabilities(large)}}; }
 OpCall nll(bool large) { return {.in = {thalweg::log_softmax(scores(large), 1), classes(large)}}; }
+Tensor class_weights(bool large) { return uniform({large ? 256 : 8}, 0.5, 2); }
+OpCall cross_entropy_weighted(bool large) { return {.in = {scores(large), classes(large), class_weights(large)}}; }
+OpCall nll_weighted(bool large) {
+  return {.in = {thalweg::log_softmax(scores(large), 1), classes(large), class_weights(large)}};
+}
 OpCall nll_backward(bool large) {
   return {.in = {one(), classes(large)}, .attrs = attrs(ops::NllLossBackward::Attrs{.classes = large ? 256 : 8}),
           .numbers = {large ? 256 : 8}};
@@ -236,10 +241,15 @@ const std::vector<OpEntry>& op_table() {
       {"cross_entropy_soft_backward", "", &soft_backward, part_of_backward},
       {"nll_loss", "", &nll},
       {"nll_loss_backward", "", &nll_backward, part_of_backward},
+      {"cross_entropy_weighted", "", &cross_entropy_weighted},
+      {"nll_loss_weighted", "", &nll_weighted},
       {"squared_difference", "", &two},
       {"absolute_difference", "", &two},
       {"kl_term", "", &kl},
       {"bce_with_logits", "", &bce},
+      {"huber_term", "", &two},
+      {"bce_probability_term", "", [](bool l) { return OpCall{.in = {square(l, 0.05, 0.95), square(l, 0, 1)}}; }},
+      {"keep", "", [](bool l) { return OpCall{.in = {square(l), thalweg::relu(square(l))}}; }, "part of libtorch's dropout"},
       {"relu_gradient", "", [](bool l) { return OpCall{.in = {square(l), thalweg::relu(square(l))}}; }},
       {"matmul", "", &matmul},
       {"matmul", "batched", &batched},

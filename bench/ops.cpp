@@ -1,4 +1,6 @@
 // Cases of the registered ops: forward, and forward with backward, at two sizes. Depends on ops.hpp and apply().
+// With backward means what training does: the gradient of the output is cloned and given up to backward(), the leaves get
+// dense gradients of their own in grad(), and those are dropped before the next call. The peer does the same.
 // Invariant: an op joins by being in the registry; what it reads and writes follows from its definition.
 #include "ops.hpp"
 
@@ -24,8 +26,8 @@ bool differentiable_input(const OpDef& d, int i, const Tensor& t) {
   return d.differentiable && t.defined() && thalweg::is_floating(t.dtype()) && (i >= 32 || ((d.no_grad >> i) & 1u) == 0);
 }
 
-/// Forward: inputs read, outputs written. Backward: the gradient and what was saved read, gradients written, unless they
-/// are the output's gradient itself or a view of it.
+/// Forward: inputs read, outputs written. Backward: the gradient cloned, it and what was saved read, gradients written,
+/// but for one that may be the output's gradient itself or a view of it.
 Work work_of(const OpDef& d, const std::vector<Tensor>& in, const Tensor& out, double flops, bool backward) {
   Work w{.flops = flops};
   const bool is_view = d.kind == thalweg::OpKind::view;
@@ -35,16 +37,20 @@ Work work_of(const OpDef& d, const std::vector<Tensor>& in, const Tensor& out, d
   }
   if (!backward) return w;
   thalweg::NeedMask saved = 0;
-  const double forward_written = w.written;
+  w.read += bytes(out);
+  w.written += bytes(out);
+  const double before = w.written;
+  bool given_away = false;
   for (int i = 0; i < static_cast<int>(in.size()); ++i) {
     const Tensor& t = in[static_cast<std::size_t>(i)];
     if (!differentiable_input(d, i, t)) continue;
     saved |= d.needs_of(i);
     w.flops += flops;
-    const bool passed_on = is_view ? t.numel() == out.numel() : i < 3 && d.identity[i];
+    const bool passed_on = !given_away && (is_view ? t.numel() == out.numel() : i < 3 && d.identity[i]);
     if (!passed_on) w.written += bytes(t);
+    given_away |= passed_on;
   }
-  if (w.written > forward_written) w.read += bytes(out);  // the gradient has the output's size
+  if (w.written > before) w.read += bytes(out);  // the gradient has the output's size
   for (int i = 0; i < std::min<int>(16, static_cast<int>(in.size())); ++i)
     if (saved & thalweg::need_input(i)) w.read += bytes(in[static_cast<std::size_t>(i)]);
   if (saved & thalweg::need_output()) w.read += bytes(out);
@@ -62,20 +68,29 @@ struct Bound {
   void forward(Tensor* out) const {
     thalweg::apply(*def, in.data(), static_cast<int>(in.size()), attrs.get(), thalweg::Loc::here(), out);
   }
-  std::vector<Tensor> gradients(const Tensor& out) const { return thalweg::grad(out, leaves, {.grad_outputs = {gradient}}); }
+  void backward(const Tensor& out) const {
+    std::vector<Tensor> seed;
+    seed.push_back(gradient.clone());
+    thalweg::backward(std::span<const Tensor>(&out, 1), std::move(seed), false, thalweg::Loc::here());
+  }
   void run(std::int64_t times) {
     for (std::int64_t i = 0; i < times; ++i) {
       Tensor out[4];
       forward(out);
-      if (gradient.defined()) gradients(out[0]);
+      if (!gradient.defined()) continue;
+      backward(out[0]);
+      for (Tensor& leaf : leaves) leaf.zero_grad();  // sets it free, so that nothing is added up
     }
   }
   std::vector<Tensor> results() {
     Tensor out[4];
     forward(out);
     std::vector<Tensor> all{out[0].detach()};
-    if (gradient.defined())
-      for (Tensor& g : gradients(out[0])) all.push_back(std::move(g));
+    if (gradient.defined()) backward(out[0]);
+    for (Tensor& leaf : leaves) {
+      all.push_back(leaf.grad());
+      leaf.zero_grad();
+    }
     return all;
   }
 };

@@ -31,18 +31,26 @@ class OpJob : public PeerJob {
   void run(std::int64_t times) override {
     for (std::int64_t i = 0; i < times; ++i) {
       const at::Tensor y = op_(in_, numbers_);
-      if (gradient_.defined()) torch::autograd::grad({y}, leaves_, {gradient_});
+      if (!gradient_.defined()) continue;
+      backward(y);
+      for (at::Tensor& leaf : leaves_) leaf.mutable_grad().reset();  // sets it free, so that nothing is added up
     }
   }
   std::vector<std::vector<double>> results() override {
     const at::Tensor y = op_(in_, numbers_);
     std::vector<std::vector<double>> all{as_doubles(y)};
-    if (gradient_.defined())
-      for (const at::Tensor& g : torch::autograd::grad({y}, leaves_, {gradient_})) all.push_back(as_doubles(g));
+    if (gradient_.defined()) backward(y);
+    for (at::Tensor& leaf : leaves_) {
+      all.push_back(as_doubles(leaf.grad()));
+      leaf.mutable_grad().reset();
+    }
     return all;
   }
 
  private:
+  /// The clone is a temporary: nobody holds it but the call.
+  void backward(const at::Tensor& y) const { torch::autograd::backward({y}, {gradient_.clone()}); }
+
   TorchOp op_;
   std::vector<std::int64_t> numbers_;
   std::vector<at::Tensor> in_, leaves_;

@@ -77,6 +77,10 @@ void add_elementwise(TorchOps& to) {
   to["bce_with_logits"] = binary([](const Tensor& a, const Tensor& b) {
     return at::binary_cross_entropy_with_logits(a, b, {}, {}, at::Reduction::None);
   });
+  to["huber_term"] = binary([](const Tensor& a, const Tensor& b) { return at::huber_loss(a, b, at::Reduction::None); });
+  to["bce_probability_term"] = binary([](const Tensor& a, const Tensor& b) {
+    return at::binary_cross_entropy(a, b, {}, at::Reduction::None);
+  });
   to["relu_gradient"] = binary([](const Tensor& g, const Tensor& y) { return at::threshold_backward(g, y, 0); });
   to["where"] = [](In x, Numbers) { return at::where(x[0], x[1], x[2]); };
 }
@@ -121,6 +125,8 @@ void add_indexed(TorchOps& to) {
   to["cross_entropy"] = binary([](const Tensor& x, const Tensor& t) { return at::cross_entropy_loss(x, t); });
   to["cross_entropy_soft"] = to["cross_entropy"];
   to["nll_loss"] = binary([](const Tensor& x, const Tensor& t) { return at::nll_loss(x, t); });
+  to["cross_entropy_weighted"] = [](In x, Numbers) { return at::cross_entropy_loss(x[0], x[1], x[2]); };
+  to["nll_loss_weighted"] = [](In x, Numbers) { return at::nll_loss(x[0], x[1], x[2]); };
   to["matmul"] = binary([](const Tensor& a, const Tensor& b) { return at::matmul(a, b); });
   to["linear"] = [](In x, Numbers) { return at::linear(x[0], x[1], x[2]); };
   to["linear_relu"] = [](In x, Numbers) { return at::relu(at::linear(x[0], x[1], x[2])); };

@@ -118,6 +118,19 @@ void print_row(const Row& row, std::string& group) {
   std::fflush(stdout);
 }
 
+void print_ratios(const std::vector<Row>& rows) {
+  constexpr double level = 0.95;
+  std::string below;
+  fmt::print("\n{:<48}{:>7}  ratios of all passes\n", "median of the passes", "ratio");
+  for (const Row& row : rows) {
+    if (row.ratios.empty()) continue;
+    const std::string line = fmt::format("{:<48}{:>7}  {:.2f}\n", row.name, ratio_text(row), fmt::join(row.ratios, " "));
+    fmt::print("{}", line);
+    if (row.ratio() < level) below += line;
+  }
+  fmt::print("\n{}{}", below.empty() ? "no row has a median ratio below 0.95\n" : "median ratio below 0.95:\n", below);
+}
+
 std::string as_json(const Machine& m, const std::vector<Row>& rows) {
   std::string s = fmt::format(
       "{{\"machine\":{{\"cpu\":{},\"instruction_set\":{},\"threads\":{},\"compiler\":{},\"date\":{},\"command\":{},"
@@ -148,7 +161,10 @@ std::string markdown_heading(const Machine& m) {
       "Every figure is a median of one run in which ours and the peer's batches take turns; the peer has the number of threads (in\n"
       "brackets) at which it is fastest. The limit is what this machine needs at least, measured in the same run: the larger of the\n"
       "arithmetic at the peak of multiply-adds and the bytes of inputs, outputs and saved values at the speed of an empty copy of that\n"
-      "footprint; where a row is too small for either, it is the engine's cheapest op. Ratio: the peer's time / ours.\n",
+      "footprint; where a row is too small for either, it is the engine's cheapest op. Ratio: the peer's time / ours.\n\n"
+      "A row `+backward` is what training does, on both sides: the op, then backward() into the leaves' gradients, which are dense and\n"
+      "the leaves' own, and then dropped. Its seed, the gradient of the op's output, is cloned for each call and given up to it, so\n"
+      "that clone is within both times.\n",
       m.command, m.date, m.cpu, m.instruction_set, m.threads, m.compiler, m.flops * 1e-9, m.flops_one * 1e-9, m.read * 1e-9,
       m.copy * 1e-9, m.peer.empty() ? "nothing" : m.peer);
 }

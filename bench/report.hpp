@@ -30,6 +30,8 @@ void measure_machine(Machine& m);
 void print_heading(const Machine& m);
 /// One row; a heading before it when its group is new.
 void print_row(const Row& row, std::string& group);
+/// Each row's median ratio and those of all passes, and then the rows whose median is below 0.95.
+void print_ratios(const std::vector<Row>& rows);
 std::string as_json(const Machine& m, const std::vector<Row>& rows);
 /// `notes`: row or group name to why it stays below its limit; a group's stands above its table.
 std::string as_markdown(const Machine& m, const std::vector<Row>& rows, const std::map<std::string, std::string>& notes);
