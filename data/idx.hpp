@@ -3,6 +3,7 @@
 // size, whatever its header claims.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -60,5 +61,10 @@ struct MnistData {
 /// with .gz behind. Throws IoError (a file missing: its names), FormatError (also: counts that disagree,
 /// label > 9).
 MnistData load_mnist(const std::string& dir, Split split);
+
+/// What the labels 0 to 9 of Fashion-MNIST stand for. Its files have MNIST's names and form: load_mnist reads
+/// them.
+inline constexpr std::array<const char*, 10> fashion_mnist_classes = {
+    "T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"};
 
 }  // namespace thalweg::data

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -37,12 +36,21 @@ class Compose final : public Transform {
   std::vector<std::shared_ptr<const Transform>> transforms_;
 };
 
-/// The same from the transforms themselves: compose(ImageAugmenter(...), Normalize(...)).
+namespace detail {
+template <std::derived_from<Transform> T>
+std::shared_ptr<const Transform> shared(T transform) {
+  return std::make_shared<const T>(std::move(transform));
+}
+inline std::shared_ptr<const Transform> shared(std::shared_ptr<const Transform> transform) {
+  return transform;
+}
+}  // namespace detail
+
+/// The same from the transforms themselves or shared pointers to them: compose(RandomCrop(...), cutout).
 template <class... T>
-requires(sizeof...(T) > 0 && (std::derived_from<std::remove_cvref_t<T>, Transform> &&
-                              ...)) std::shared_ptr<const Transform> compose(T&&... transforms) {
-  return std::make_shared<const Compose>(std::vector<std::shared_ptr<const Transform>>{
-      std::make_shared<const std::remove_cvref_t<T>>(std::forward<T>(transforms))...});
+std::shared_ptr<const Transform> compose(T... transforms) {
+  return std::make_shared<const Compose>(
+      std::vector<std::shared_ptr<const Transform>>{detail::shared(std::move(transforms))...});
 }
 
 }  // namespace thalweg::data
