@@ -60,6 +60,14 @@ void update_adam(std::span<Update<AdamOptions>> all) noexcept {
   run(all, &UpdateLoops<float>::adam, &UpdateLoops<double>::adam);
 }
 
+void update_nadam(std::span<Update<NadamOptions>> all) noexcept {
+  run(all, &UpdateLoops<float>::nadam, &UpdateLoops<double>::nadam);
+}
+
+void update_adamax(std::span<Update<AdamaxOptions>> all) noexcept {
+  run(all, &UpdateLoops<float>::adamax, &UpdateLoops<double>::adamax);
+}
+
 void update_rmsprop(std::span<Update<RmspropOptions>> all) noexcept {
   run(all, &UpdateLoops<float>::rmsprop, &UpdateLoops<double>::rmsprop);
 }

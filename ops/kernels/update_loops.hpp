@@ -20,6 +20,8 @@ template <class T>
 struct UpdateLoops {
   void (*sgd)(const UpdateSlice<T>& s, const SgdOptions& o) = nullptr;
   void (*adam)(const UpdateSlice<T>& s, const AdamOptions& o) = nullptr;
+  void (*nadam)(const UpdateSlice<T>& s, const NadamOptions& o) = nullptr;
+  void (*adamax)(const UpdateSlice<T>& s, const AdamaxOptions& o) = nullptr;
   void (*rmsprop)(const UpdateSlice<T>& s, const RmspropOptions& o) = nullptr;
   void (*adagrad)(const UpdateSlice<T>& s, const AdagradOptions& o) = nullptr;
   void (*adadelta)(const UpdateSlice<T>& s, const AdadeltaOptions& o) = nullptr;

@@ -60,16 +60,35 @@ void run(const UpdateSlice<T>& slice, const Step& step) {
   }
 }
 
+/// Weight decay in both its forms.
+template <class T>
+struct Decay {
+  V<T> added, keep;
+  template <class Options>
+  explicit Decay(const Options& o) : added(o.weight_decay), keep(1 - o.decay_rate) {}
+  /// The gradient to use; leaves the parameter as the update starts from it.
+  HWY_INLINE V<T> apply(Element<T>& e) const {
+    const V<T> g = e.g + added * e.p;
+    e.p = e.p * keep;
+    return g;
+  }
+};
+
 template <class T>
 struct PlainSgd {
-  V<T> lr, decay;
-  HWY_INLINE void at(Element<T>& e) const { e.p = e.p - lr * (e.g + decay * e.p); }
+  V<T> lr;
+  Decay<T> decay;
+  HWY_INLINE void at(Element<T>& e) const {
+    const V<T> g = decay.apply(e);
+    e.p = e.p - lr * g;
+  }
 };
 template <class T, bool nesterov, bool lr_in_velocity>
 struct MomentumSgd {
-  V<T> lr, decay, momentum, fresh;
+  V<T> lr, momentum, fresh;
+  Decay<T> decay;
   HWY_INLINE void at(Element<T>& e) const {
-    const V<T> g = e.g + decay * e.p;
+    const V<T> g = decay.apply(e);
     if constexpr (lr_in_velocity) {
       e.s[0] = momentum * e.s[0] - lr * g;
       e.p = nesterov ? e.p + (momentum * e.s[0] - lr * g) : e.p + e.s[0];
@@ -82,48 +101,85 @@ struct MomentumSgd {
 
 template <class T>
 void sgd(const UpdateSlice<T>& s, const SgdOptions& o) {
-  if (s.state[0] == nullptr) return run<0>(s, PlainSgd<T>{o.lr, o.weight_decay});
+  const Decay<T> decay(o);
+  if (s.state[0] == nullptr) return run<0>(s, PlainSgd<T>{o.lr, decay});
   const double fresh = 1 - o.dampening;
   if (o.nesterov && o.lr_in_velocity)
-    run<1>(s, MomentumSgd<T, true, true>{o.lr, o.weight_decay, o.momentum, fresh});
+    run<1>(s, MomentumSgd<T, true, true>{o.lr, o.momentum, fresh, decay});
   else if (o.nesterov)
-    run<1>(s, MomentumSgd<T, true, false>{o.lr, o.weight_decay, o.momentum, fresh});
+    run<1>(s, MomentumSgd<T, true, false>{o.lr, o.momentum, fresh, decay});
   else if (o.lr_in_velocity)
-    run<1>(s, MomentumSgd<T, false, true>{o.lr, o.weight_decay, o.momentum, fresh});
+    run<1>(s, MomentumSgd<T, false, true>{o.lr, o.momentum, fresh, decay});
   else
-    run<1>(s, MomentumSgd<T, false, false>{o.lr, o.weight_decay, o.momentum, fresh});
+    run<1>(s, MomentumSgd<T, false, false>{o.lr, o.momentum, fresh, decay});
 }
 
 template <class T, bool keep_largest>
 struct Adam {
-  V<T> step, root_scale, beta1, rest1, beta2, rest2, epsilon, decay, keep;
+  V<T> step, root_scale, beta1, rest1, beta2, rest2, epsilon;
+  Decay<T> decay;
   HWY_INLINE void at(Element<T>& e) const {
-    const V<T> g = e.g + decay * e.p;
+    const V<T> g = decay.apply(e);
     e.s[0] = beta1 * e.s[0] + rest1 * g;
     e.s[1] = beta2 * e.s[1] + rest2 * (g * g);
     V<T> v = e.s[1];
     if constexpr (keep_largest) v = e.s[2] = maximum(e.s[2], v);
-    e.p = e.p * keep - step * e.s[0] / (sqrt(v) * root_scale + epsilon);
+    e.p = e.p - step * e.s[0] / (sqrt(v) * root_scale + epsilon);
   }
 };
 
 template <class T>
 void adam(const UpdateSlice<T>& s, const AdamOptions& o) {
-  const double keep = 1 - o.decay_rate;
+  const double rest1 = 1 - o.beta1, rest2 = 1 - o.beta2;
+  const Decay<T> decay(o);
   if (s.state[2] != nullptr)
-    run<3>(s, Adam<T, true>{o.step_size, o.root_scale, o.beta1, 1 - o.beta1, o.beta2, 1 - o.beta2, o.epsilon,
-                            o.weight_decay, keep});
+    run<3>(s, Adam<T, true>{o.step_size, o.root_scale, o.beta1, rest1, o.beta2, rest2, o.epsilon, decay});
   else
-    run<2>(s, Adam<T, false>{o.step_size, o.root_scale, o.beta1, 1 - o.beta1, o.beta2, 1 - o.beta2, o.epsilon,
-                             o.weight_decay, keep});
+    run<2>(s, Adam<T, false>{o.step_size, o.root_scale, o.beta1, rest1, o.beta2, rest2, o.epsilon, decay});
+}
+
+template <class T>
+struct Nadam {
+  V<T> gradient_size, moment_size, root_scale, beta1, rest1, beta2, rest2, epsilon;
+  Decay<T> decay;
+  HWY_INLINE void at(Element<T>& e) const {
+    const V<T> g = decay.apply(e);
+    e.s[0] = beta1 * e.s[0] + rest1 * g;
+    e.s[1] = beta2 * e.s[1] + rest2 * (g * g);
+    e.p = e.p - (gradient_size * g + moment_size * e.s[0]) / (sqrt(e.s[1]) * root_scale + epsilon);
+  }
+};
+template <class T>
+void nadam(const UpdateSlice<T>& s, const NadamOptions& o) {
+  run<2>(s, Nadam<T>{o.gradient_size, o.moment_size, o.root_scale, o.beta1, 1 - o.beta1, o.beta2, 1 - o.beta2,
+                     o.epsilon, Decay<T>(o)});
+}
+
+template <class T>
+struct Adamax {
+  V<T> step, beta1, rest1, beta2, epsilon, in_gradient;
+  Decay<T> decay;
+  HWY_INLINE void at(Element<T>& e) const {
+    const V<T> g = decay.apply(e);
+    e.s[0] = beta1 * e.s[0] + rest1 * g;
+    e.s[1] = maximum(beta2 * e.s[1], abs(g) + in_gradient);
+    e.p = e.p - step * e.s[0] / (e.s[1] + epsilon);
+  }
+};
+template <class T>
+void adamax(const UpdateSlice<T>& s, const AdamaxOptions& o) {
+  run<2>(s, Adamax<T>{o.step_size, o.beta1, 1 - o.beta1, o.beta2, o.epsilon, o.epsilon_in_gradient,
+                      Decay<T>(o)});
 }
 
 /// States lie packed in the slice: square, then mean if centered, then velocity if there is momentum.
+/// Of `lr_in` and `lr_out` one is the rate, the other 1; of the epsilons one may be 0.
 template <class T, bool centered, bool with_momentum>
 struct Rmsprop {
-  V<T> lr, rho, rest, epsilon, momentum, decay;
+  V<T> lr_in, lr_out, rho, rest, epsilon, in_root, momentum;
+  Decay<T> decay;
   HWY_INLINE void at(Element<T>& e) const {
-    const V<T> g = e.g + decay * e.p;
+    const V<T> g = decay.apply(e);
     e.s[0] = rho * e.s[0] + rest * (g * g);
     V<T> v = e.s[0];
     if constexpr (centered) {
@@ -131,51 +187,56 @@ struct Rmsprop {
       v = v - e.s[1] * e.s[1];
       v = select(v < 0, 0, v);  // rounding may leave less than nothing
     }
-    const V<T> step = g / (sqrt(v) + epsilon);
+    const V<T> step = lr_in * g / (sqrt(v + in_root) + epsilon);
     if constexpr (with_momentum) {
       V<T>& velocity = e.s[centered ? 2 : 1];
       velocity = momentum * velocity + step;
-      e.p = e.p - lr * velocity;
+      e.p = e.p - lr_out * velocity;
     } else {
-      e.p = e.p - lr * step;
+      e.p = e.p - lr_out * step;
     }
   }
 };
 
+template <int used, class T, bool centered, bool with_momentum>
+void run_rmsprop(const UpdateSlice<T>& s, const RmspropOptions& o) {
+  run<used>(s, Rmsprop<T, centered, with_momentum>{o.lr_in_velocity ? o.lr : 1, o.lr_in_velocity ? 1 : o.lr,
+                                                   o.rho, 1 - o.rho, o.epsilon, o.epsilon_in_root, o.momentum,
+                                                   Decay<T>(o)});
+}
+
 template <class T>
 void rmsprop(const UpdateSlice<T>& s, const RmspropOptions& o) {
-  const double rest = 1 - o.rho;
   const bool centered = s.state[1] != nullptr, with_momentum = s.state[2] != nullptr;
-  if (centered && with_momentum)
-    return run<3>(s, Rmsprop<T, true, true>{o.lr, o.rho, rest, o.epsilon, o.momentum, o.weight_decay});
-  if (centered)
-    return run<2>(s, Rmsprop<T, true, false>{o.lr, o.rho, rest, o.epsilon, o.momentum, o.weight_decay});
-  if (!with_momentum)
-    return run<1>(s, Rmsprop<T, false, false>{o.lr, o.rho, rest, o.epsilon, o.momentum, o.weight_decay});
+  if (centered && with_momentum) return run_rmsprop<3, T, true, true>(s, o);
+  if (centered) return run_rmsprop<2, T, true, false>(s, o);
+  if (!with_momentum) return run_rmsprop<1, T, false, false>(s, o);
   UpdateSlice<T> packed = s;
   packed.state[1] = s.state[2];
-  run<2>(packed, Rmsprop<T, false, true>{o.lr, o.rho, rest, o.epsilon, o.momentum, o.weight_decay});
+  run_rmsprop<2, T, false, true>(packed, o);
 }
 
 template <class T>
 struct Adagrad {
-  V<T> lr, epsilon, decay;
+  V<T> lr, epsilon, in_root;
+  Decay<T> decay;
   HWY_INLINE void at(Element<T>& e) const {
-    const V<T> g = e.g + decay * e.p;
+    const V<T> g = decay.apply(e);
     e.s[0] = e.s[0] + g * g;
-    e.p = e.p - lr * g / (sqrt(e.s[0]) + epsilon);
+    e.p = e.p - lr * g / (sqrt(e.s[0] + in_root) + epsilon);
   }
 };
 template <class T>
 void adagrad(const UpdateSlice<T>& s, const AdagradOptions& o) {
-  run<1>(s, Adagrad<T>{o.lr, o.epsilon, o.weight_decay});
+  run<1>(s, Adagrad<T>{o.lr, o.epsilon, o.epsilon_in_root, Decay<T>(o)});
 }
 
 template <class T>
 struct Adadelta {
-  V<T> lr, rho, rest, epsilon, decay;
+  V<T> lr, rho, rest, epsilon;
+  Decay<T> decay;
   HWY_INLINE void at(Element<T>& e) const {
-    const V<T> g = e.g + decay * e.p;
+    const V<T> g = decay.apply(e);
     e.s[0] = rho * e.s[0] + rest * (g * g);
     const V<T> step = g * sqrt(e.s[1] + epsilon) / sqrt(e.s[0] + epsilon);
     e.s[1] = rho * e.s[1] + rest * (step * step);
@@ -184,12 +245,12 @@ struct Adadelta {
 };
 template <class T>
 void adadelta(const UpdateSlice<T>& s, const AdadeltaOptions& o) {
-  run<2>(s, Adadelta<T>{o.lr, o.rho, 1 - o.rho, o.epsilon, o.weight_decay});
+  run<2>(s, Adadelta<T>{o.lr, o.rho, 1 - o.rho, o.epsilon, Decay<T>(o)});
 }
 
 template <class T>
 constexpr UpdateLoops<T> make_loops() {
-  return {sgd<T>, adam<T>, rmsprop<T>, adagrad<T>, adadelta<T>};
+  return {sgd<T>, adam<T>, nadam<T>, adamax<T>, rmsprop<T>, adagrad<T>, adadelta<T>};
 }
 
 constexpr UpdateLoops<float> update_f32 = make_loops<float>();

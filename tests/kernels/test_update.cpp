@@ -79,8 +79,8 @@ void check_both(Kernel<Options> kernel, const Options& o, std::array<bool, 3> st
 }  // namespace
 
 TEST_CASE("sgd: plain, momentum, dampening, nesterov, Keras' velocity, weight decay") {
-  check_both(kernels::update_sgd, kernels::SgdOptions{.lr = 0.1, .weight_decay = 0.01}, {},
-             [](Element& e) { e.p -= 0.1 * (e.g + 0.01 * e.p); });
+  check_both(kernels::update_sgd, kernels::SgdOptions{.lr = 0.1, .weight_decay = 0.01, .decay_rate = 0.02},
+             {}, [](Element& e) { e.p -= 0.02 * e.p + 0.1 * (e.g + 0.01 * e.p); });
   for (bool nesterov : {false, true}) {
     check_both(kernels::update_sgd,
                kernels::SgdOptions{
@@ -90,12 +90,14 @@ TEST_CASE("sgd: plain, momentum, dampening, nesterov, Keras' velocity, weight de
                  e.s[0] = 0.9 * e.s[0] + 0.8 * g;
                  e.p -= 0.1 * (nesterov ? g + 0.9 * e.s[0] : e.s[0]);
                });
-    check_both(kernels::update_sgd,
-               kernels::SgdOptions{.lr = 0.1, .momentum = 0.9, .nesterov = nesterov, .lr_in_velocity = true},
-               {true}, [&](Element& e) {
-                 e.s[0] = 0.9 * e.s[0] - 0.1 * e.g;
-                 e.p += nesterov ? 0.9 * e.s[0] - 0.1 * e.g : e.s[0];
-               });
+    check_both(
+        kernels::update_sgd,
+        kernels::SgdOptions{
+            .lr = 0.1, .momentum = 0.9, .decay_rate = 0.02, .nesterov = nesterov, .lr_in_velocity = true},
+        {true}, [&](Element& e) {
+          e.s[0] = 0.9 * e.s[0] - 0.1 * e.g;
+          e.p += (nesterov ? 0.9 * e.s[0] - 0.1 * e.g : e.s[0]) - 0.02 * e.p;
+        });
   }
 }
 
@@ -118,21 +120,66 @@ TEST_CASE("adam, adamw and amsgrad") {
     });
 }
 
-TEST_CASE("rmsprop with and without mean and momentum, adagrad, adadelta") {
+TEST_CASE("nadam and adamax") {
+  check_both(kernels::update_nadam,
+             kernels::NadamOptions{.gradient_size = 0.02,
+                                   .moment_size = 0.01,
+                                   .root_scale = 1.7,
+                                   .beta1 = 0.8,
+                                   .beta2 = 0.95,
+                                   .epsilon = 1e-3,
+                                   .weight_decay = 0.02,
+                                   .decay_rate = 0.003},
+             {true, true}, [](Element& e) {
+               const double g = e.g + 0.02 * e.p;
+               e.p *= 1 - 0.003;
+               e.s[0] = 0.8 * e.s[0] + 0.2 * g;
+               e.s[1] = 0.95 * e.s[1] + 0.05 * g * g;
+               e.p -= (0.02 * g + 0.01 * e.s[0]) / (std::sqrt(e.s[1]) * 1.7 + 1e-3);
+             });
+  check_both(kernels::update_adamax,
+             kernels::AdamaxOptions{.step_size = 0.01,
+                                    .beta1 = 0.8,
+                                    .beta2 = 0.9,
+                                    .epsilon = 1e-2,
+                                    .epsilon_in_gradient = 1e-3,
+                                    .weight_decay = 0.02,
+                                    .decay_rate = 0.003},
+             {true, true}, [](Element& e) {
+               const double g = e.g + 0.02 * e.p;
+               e.p *= 1 - 0.003;
+               e.s[0] = 0.8 * e.s[0] + 0.2 * g;
+               e.s[1] = std::max(0.9 * e.s[1], std::abs(g) + 1e-3);
+               e.p -= 0.01 * e.s[0] / (e.s[1] + 1e-2);
+             });
+}
+
+TEST_CASE("rmsprop with and without mean and momentum, by both rules") {
   for (bool centered : {false, true})
     for (bool momentum : {false, true})
-      check_both(kernels::update_rmsprop,
-                 kernels::RmspropOptions{
-                     .lr = 0.01, .rho = 0.9, .epsilon = 1e-3, .momentum = 0.7, .weight_decay = 0.1},
-                 {true, centered, momentum}, [&](Element& e) {
-                   const double g = e.g + 0.1 * e.p;
-                   e.s[0] = 0.9 * e.s[0] + 0.1 * g * g;
-                   if (centered) e.s[1] = 0.9 * e.s[1] + 0.1 * g;
-                   const double v = e.s[0] - (centered ? e.s[1] * e.s[1] : 0);
-                   const double d = g / (std::sqrt(std::max(v, 0.0)) + 1e-3);
-                   if (momentum) e.s[2] = 0.7 * e.s[2] + d;
-                   e.p -= 0.01 * (momentum ? e.s[2] : d);
-                 });
+      for (bool keras : {false, true})
+        check_both(kernels::update_rmsprop,
+                   kernels::RmspropOptions{.lr = 0.01,
+                                           .rho = 0.9,
+                                           .epsilon = keras ? 0 : 1e-3,
+                                           .epsilon_in_root = keras ? 1e-2 : 0,
+                                           .momentum = 0.7,
+                                           .lr_in_velocity = keras,
+                                           .weight_decay = 0.1,
+                                           .decay_rate = 0.02},
+                   {true, centered, momentum}, [&](Element& e) {
+                     const double g = e.g + 0.1 * e.p;
+                     e.p -= 0.02 * e.p;
+                     e.s[0] = 0.9 * e.s[0] + 0.1 * g * g;
+                     if (centered) e.s[1] = 0.9 * e.s[1] + 0.1 * g;
+                     const double v = std::max(e.s[0] - (centered ? e.s[1] * e.s[1] : 0), 0.0);
+                     double d = keras ? 0.01 * g / std::sqrt(v + 1e-2) : g / (std::sqrt(v) + 1e-3);
+                     if (momentum) d = e.s[2] = 0.7 * e.s[2] + d;
+                     e.p -= keras ? d : 0.01 * d;
+                   });
+}
+
+TEST_CASE("adagrad by both rules, adadelta") {
   check_both(kernels::update_adagrad,
              kernels::AdagradOptions{.lr = 0.05, .epsilon = 1e-4, .weight_decay = 0.1}, {true},
              [](Element& e) {
@@ -140,10 +187,18 @@ TEST_CASE("rmsprop with and without mean and momentum, adagrad, adadelta") {
                e.s[0] += g * g;
                e.p -= 0.05 * g / (std::sqrt(e.s[0]) + 1e-4);
              });
+  check_both(kernels::update_adagrad,
+             kernels::AdagradOptions{.lr = 0.05, .epsilon_in_root = 1e-2, .decay_rate = 0.02}, {true},
+             [](Element& e) {
+               e.s[0] += e.g * e.g;
+               e.p -= 0.02 * e.p + 0.05 * e.g / std::sqrt(e.s[0] + 1e-2);
+             });
   check_both(kernels::update_adadelta,
-             kernels::AdadeltaOptions{.lr = 0.5, .rho = 0.9, .epsilon = 1e-3, .weight_decay = 0.1},
+             kernels::AdadeltaOptions{
+                 .lr = 0.5, .rho = 0.9, .epsilon = 1e-3, .weight_decay = 0.1, .decay_rate = 0.02},
              {true, true}, [](Element& e) {
                const double g = e.g + 0.1 * e.p;
+               e.p -= 0.02 * e.p;
                e.s[0] = 0.9 * e.s[0] + 0.1 * g * g;
                const double d = g * std::sqrt(e.s[1] + 1e-3) / std::sqrt(e.s[0] + 1e-3);
                e.s[1] = 0.9 * e.s[1] + 0.1 * d * d;
