@@ -100,6 +100,10 @@ class AtomicFile {
   int fd_ = -1;
 };
 
+/// Removes what AtomicFiles of processes that were killed have left in `directory`; returns how many. Those still
+/// being written, by this process or another, stay.
+std::size_t remove_leftovers(const std::string& directory);
+
 /// The whole file. Throws IoError, also when it is larger than `max_bytes`.
 std::vector<std::uint8_t> read_file(const std::string& path, std::uint64_t max_bytes);
 
