@@ -1,10 +1,11 @@
-// All of nn: modules, layers, initialisers, summary. Depends on the folder's headers.
+// All of nn: modules, layers, losses, initialisers, summary. Depends on the folder's headers.
 #pragma once
 
 #include <thalweg/nn/conv.hpp>
 #include <thalweg/nn/init.hpp>
 #include <thalweg/nn/layers.hpp>
 #include <thalweg/nn/linear.hpp>
+#include <thalweg/nn/losses.hpp>
 #include <thalweg/nn/module.hpp>
 #include <thalweg/nn/norm.hpp>
 #include <thalweg/nn/pool.hpp>

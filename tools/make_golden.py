@@ -195,6 +195,17 @@ def losses():
     case("absolute_difference", "l1 mean", F.l1_loss, a, b)
     case("kl_term", "kl sum", lambda u, v: F.kl_div(u, v, reduction="sum"), np.log(positive(3, 4, seed=33)), positive(3, 4, seed=34))
     case("bce_with_logits", "mean", F.binary_cross_entropy_with_logits, a, positive(3, 5, low=0.05, high=0.95, seed=35))
+    case("kl_term", "kl batchmean", lambda u, v: F.kl_div(u, v, reduction="batchmean"), np.log(positive(3, 4, seed=33)), positive(3, 4, seed=34))
+    share = positive(3, 5, low=0.3, high=0.7, seed=60)  # torch adds 1e-12 here and there
+    case("bce_probability_term", "mean", F.binary_cross_entropy, share, positive(3, 5, low=0.05, high=0.95, seed=35))
+    case("huber_term", "huber mean", lambda u, v: F.huber_loss(u, v, delta=0.7), a, b)
+    case("huber_term", "smooth l1 sum", lambda u, v: F.smooth_l1_loss(u, v, reduction="sum", beta=1.5), a, b)
+    w = torch.tensor(np.round(positive(4, seed=61), 6))
+    for name, weighted, c in [("cross_entropy_weighted", F.cross_entropy, ignored), ("nll_loss_weighted", F.nll_loss, ignored)]:
+        for r in ("mean", "sum", "none"):
+            case(name, r, lambda t, c, f=weighted, r=r: f(t, c, weight=w, reduction=r), x, c)
+    case("cross_entropy_weighted", "smoothing", lambda t, c: F.cross_entropy(t, c, weight=w, label_smoothing=0.2), x, ignored)
+    case("cross_entropy_weighted", "soft smoothing", lambda t, p: F.cross_entropy(t, p, weight=w, label_smoothing=0.1), x, q)
 
 
 def pools():

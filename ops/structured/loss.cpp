@@ -1,5 +1,5 @@
-// nll_loss and its adjoint; the public functions of all losses and their description. Depends on
-// functions.hpp, kernels/loss, fmt. Invariant: a loss of two tensors of one shape never broadcasts.
+// nll_loss and its adjoint; the public functions of the losses over classes and the description of all losses.
+// Depends on functions.hpp, kernels/loss, fmt. Invariant: the adjoint of a mean over no rows is 0.
 #include <thalweg/ops/structured/loss.hpp>
 
 #include <fmt/format.h>
@@ -147,48 +147,14 @@ void NllLossBackward::errors(ErrorList& e) {
 }  // namespace thalweg::ops
 
 namespace thalweg {
+
 namespace {
 
-void check_pair(const char* op, const Arg& x, const Arg& target) {
-  const Loc loc = thread_state.call_site ? thread_state.call_site : x.loc;
-  const Tensor* both[] = {&x.t, &target.t};
-  for (int i = 0; i < 2; ++i) {
-    const char* arg = i == 0 ? "x" : "target";
-    if (!both[i]->defined())
-      throw_error<ValueError>({.op = op,
-                               .arg = arg,
-                               .given = "undefined",
-                               .wanted = "a tensor",
-                               .what = "undefined tensor",
-                               .loc = loc});
-    if (!is_floating(both[i]->dtype()))
-      throw_error<DTypeError>({.op = op,
-                               .arg = arg,
-                               .given = both[i]->describe(),
-                               .wanted = "f32 or f64",
-                               .what = "not a floating tensor",
-                               .loc = loc});
-  }
-  if (!(x.t.shape() == target.t.shape()))
-    throw_error<ShapeError>({.op = op,
-                             .arg = "target",
-                             .given = target.t.describe(),
-                             .wanted = to_string(x.t.shape()),
-                             .what = "shapes differ",
-                             .loc = loc});
-}
-
-Tensor reduce(const Tensor& each, Reduction reduction) {
-  if (reduction == Reduction::none) return each;
-  return reduction == Reduction::mean ? mean(each) : sum(each);
-}
-
-/// The elementwise op of two tensors of one shape, reduced.
-template <class Op>
-Tensor pair_loss(const char* op, const Arg& x, const Arg& target, LossOptions options) {
-  check_pair(op, x, target);
-  const CallSite site(x.loc);
-  return reduce(apply<Op>(x, target), options.reduction);
+/// Class indices as the kernels take them.
+Arg as_classes(const Arg& target, Tensor& wide) {
+  if (!target.t.defined() || target.t.dtype() != DType::u8) return target;
+  wide = target.t.to(DType::i64);
+  return {wide, target.loc};
 }
 
 }  // namespace
@@ -196,48 +162,21 @@ Tensor pair_loss(const char* op, const Arg& x, const Arg& target, LossOptions op
 Tensor cross_entropy(Arg x, Arg target, CrossEntropyOptions options) {
   if (target.t.defined() && is_floating(target.t.dtype()))
     return apply<ops::SoftCrossEntropy>(options, x, target);
-  return apply<ops::CrossEntropy>(options, x, target);
+  Tensor wide;
+  return apply<ops::CrossEntropy>(options, x, as_classes(target, wide));
+}
+Tensor cross_entropy(Arg x, Arg target, const Tensor& weight, CrossEntropyOptions options) {
+  Tensor wide;
+  return apply<ops::WeightedCrossEntropy>(options, x, as_classes(target, wide), weight);
 }
 
-Tensor cross_entropy_of_probabilities(Arg p, Arg target, CrossEntropyOptions options) {
-  constexpr double margin = 1e-7;
-  const CallSite site(p.loc);
-  if (!p.t.defined() || p.t.dim() == 0)
-    throw_error<ShapeError>({.op = "cross_entropy_of_probabilities",
-                             .arg = "p",
-                             .given = p.t.defined() ? p.t.describe() : "undefined",
-                             .wanted = "[C] or [N, C, ..]",
-                             .what = "no class dimension",
-                             .loc = thread_state.call_site});
-  if (options.label_smoothing != 0)
-    throw_error<ValueError>({.op = "cross_entropy_of_probabilities",
-                             .arg = "label_smoothing",
-                             .given = fmt::format("{}", options.label_smoothing),
-                             .wanted = "0",
-                             .what = "smooth the target instead",
-                             .loc = thread_state.call_site});
-  const int dim = ops::class_dim(p.t.shape());
-  const Tensor share = p.t / sum(p, {.dims = {dim}, .keepdim = true});
-  const Tensor logs = log(clamp(share, margin, 1 - margin));
-  if (!target.t.defined() || !is_floating(target.t.dtype()))
-    return nll_loss(logs, target, {.reduction = options.reduction, .ignore_index = options.ignore_index});
-  check_pair("cross_entropy_of_probabilities", p, target);
-  return reduce(-sum(target.t * logs, {.dims = {dim}}), options.reduction);
+Tensor nll_loss(Arg x, Arg target, NllOptions options) {
+  Tensor wide;
+  return apply<ops::NllLoss>(options, x, as_classes(target, wide));
 }
-
-Tensor nll_loss(Arg x, Arg target, NllOptions options) { return apply<ops::NllLoss>(options, x, target); }
-
-Tensor mse_loss(Arg x, Arg target, LossOptions options) {
-  return pair_loss<ops::SquaredDifference>("mse_loss", x, target, options);
-}
-Tensor l1_loss(Arg x, Arg target, LossOptions options) {
-  return pair_loss<ops::AbsoluteDifference>("l1_loss", x, target, options);
-}
-Tensor kl_div(Arg x, Arg target, LossOptions options) {
-  return pair_loss<ops::KlTerm>("kl_div", x, target, options);
-}
-Tensor bce_with_logits(Arg x, Arg target, LossOptions options) {
-  return pair_loss<ops::BceTerm>("bce_with_logits", x, target, options);
+Tensor nll_loss(Arg x, Arg target, const Tensor& weight, NllOptions options) {
+  Tensor wide;
+  return apply<ops::WeightedNllLoss>(options, x, as_classes(target, wide), weight);
 }
 
 void describe_loss(std::vector<OpInfo>& to) {

@@ -115,7 +115,37 @@ struct NllLossBackward {
   static void errors(ErrorList& e);
 };
 
+/// Inputs x, target (class indices or probabilities), weight (one number per class).
+struct WeightedCrossEntropy {
+  static constexpr Row row{.name = "cross_entropy_weighted",
+                           .formula = "loss = -sum q weight log softmax(x), q = (1 - s) target + s / C; for the "
+                                      "mean over class indices / sum weight[target], else / rows",
+                           .conditions = 4,
+                           .note = "the weight has no gradient"};
+  using Attrs = CrossEntropyOptions;
+  static constexpr int n_in = 3;
+  static Tensor compose(const Tensor* in, int n, const Attrs& t, Loc loc);
+  static std::vector<Tensor> reference(const std::vector<Tensor>& in, const Attrs& t);
+  static void samples(SampleList& s);
+  static void errors(ErrorList& e);
+};
+
+/// Inputs x (log-probabilities), target (class indices), weight.
+struct WeightedNllLoss {
+  static constexpr Row row{.name = "nll_loss_weighted",
+                           .formula = "loss = -weight[target] x[target], / sum weight[target] for the mean",
+                           .conditions = 6,
+                           .note = "the weight has no gradient"};
+  using Attrs = NllOptions;
+  static constexpr int n_in = 3;
+  static constexpr bool linear = true;
+  static Tensor compose(const Tensor* in, int n, const Attrs& t, Loc loc);
+  static std::vector<Tensor> reference(const std::vector<Tensor>& in, const Attrs& t);
+  static void samples(SampleList& s);
+  static void errors(ErrorList& e);
+};
+
 using LossOps = List<CrossEntropy, CrossEntropyBackward, SoftCrossEntropy, SoftCrossEntropyBackward, NllLoss,
-                     NllLossBackward>;
+                     NllLossBackward, WeightedCrossEntropy, WeightedNllLoss>;
 
 }  // namespace thalweg::ops

@@ -222,8 +222,34 @@ void add_products_and_losses(Calls& to) {
     return mse_loss(x[0], x[1], {.reduction = Reduction::sum});
   };
   to["absolute_difference"] = [](const Tensors& x) { return l1_loss(x[0], x[1]); };
-  to["kl_term"] = [](const Tensors& x) { return kl_div(x[0], x[1], {.reduction = Reduction::sum}); };
+  to["kl_term kl sum"] = [](const Tensors& x) { return kl_div(x[0], x[1], {.reduction = Reduction::sum}); };
+  to["kl_term kl batchmean"] = [](const Tensors& x) { return kl_div(x[0], x[1], {.per_row = true}); };
   to["bce_with_logits"] = [](const Tensors& x) { return bce_with_logits(x[0], x[1]); };
+  to["bce_probability_term"] = [](const Tensors& x) { return bce_loss(x[0], x[1]); };
+  to["huber_term huber mean"] = [](const Tensors& x) { return huber_loss(x[0], x[1], {.delta = 0.7}); };
+  to["huber_term smooth l1 sum"] = [](const Tensors& x) {
+    return smooth_l1_loss(x[0], x[1], {.reduction = Reduction::sum, .beta = 1.5});
+  };
+}
+
+void add_weighted_losses(Calls& to) {
+  const Tensor w = from({2.508515, 0.707779, 2.656515, 1.598744}, {4});
+  const std::pair<const char*, Reduction> all[] = {
+      {" mean", Reduction::mean}, {" sum", Reduction::sum}, {" none", Reduction::none}};
+  for (const auto& [name, r] : all) {
+    to[std::string("cross_entropy_weighted") + name] = [w, r = r](const Tensors& x) {
+      return cross_entropy(x[0], x[1], w, {.reduction = r});
+    };
+    to[std::string("nll_loss_weighted") + name] = [w, r = r](const Tensors& x) {
+      return nll_loss(x[0], x[1], w, {.reduction = r});
+    };
+  }
+  to["cross_entropy_weighted smoothing"] = [w](const Tensors& x) {
+    return cross_entropy(x[0], x[1], w, {.label_smoothing = 0.2});
+  };
+  to["cross_entropy_weighted soft smoothing"] = [w](const Tensors& x) {
+    return cross_entropy(x[0], x[1], w, {.label_smoothing = 0.1});
+  };
 }
 
 void add_pools(Calls& to) {
@@ -294,6 +320,7 @@ Calls all_calls() {
   add_reductions(calls);
   add_shapes(calls);
   add_products_and_losses(calls);
+  add_weighted_losses(calls);
   add_pools(calls);
   add_norms(calls);
   add_convolutions(calls);
@@ -332,6 +359,7 @@ const std::map<std::string, const char*> without_twin{
     {"nll_loss_backward", "no public function in torch; the gradient of nll_loss"},
     {"relu_gradient", "no public function in torch; the gradient of linear_relu"},
     {"dropout", "the numbers drawn differ"},
+    {"keep", "no public function in torch; what dropout does with its draw"},
     {"max_pool2d_backward", "no public function in torch; the gradient of max_pool2d"},
     {"max_pool2d_gather", "no public function in torch; the second derivative of max_pool2d"},
     {"batch_norm_backward", "no public function in torch; the gradient of batch_norm"},

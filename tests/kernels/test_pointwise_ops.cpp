@@ -55,8 +55,11 @@ struct Entry {
 template <class Op>
 double reference(const double* x) {
   const typename ops::PointwiseTraits<Op>::Attrs attrs{};
-  if constexpr (ops::PointwiseTraits<Op>::has_attrs)
+  constexpr bool with_attrs = ops::PointwiseTraits<Op>::has_attrs;
+  if constexpr (with_attrs && ops::PointwiseTraits<Op>::arity == 1)
     return Op::ref(x[0], attrs);
+  else if constexpr (with_attrs && ops::PointwiseTraits<Op>::arity == 2)
+    return Op::ref(x[0], x[1], attrs);
   else if constexpr (ops::PointwiseTraits<Op>::arity == 1)
     return Op::ref(x[0]);
   else if constexpr (ops::PointwiseTraits<Op>::arity == 2)
