@@ -153,6 +153,12 @@ bool same_values(const Tensor& a, const Tensor& b) {
   return bytes == 0 || std::memcmp(x.view().data, y.view().data, bytes) == 0;
 }
 
+/// What PyTorch's batch normalisation counts, and reads only where there is no momentum.
+bool is_batch_counter(std::string_view name) {
+  constexpr std::string_view counter = "num_batches_tracked";
+  return name == counter || (name.ends_with(counter) && name[name.size() - counter.size() - 1] == '.');
+}
+
 void list_problem(std::string& problems, const std::string& problem) {
   if (!problems.empty()) problems += "; ";
   problems += problem;
@@ -205,7 +211,7 @@ void load_state_dict(ModuleRef m, const NamedTensors& state, LoadOptions options
   }
   if (options.strict)
     for (const auto& [name, tensor] : state)
-      if (given.count(name)) list_problem(problems, fmt::format("'{}' is not in the module", name));
+      if (given.count(name) && !is_batch_counter(name)) list_problem(problems, fmt::format("'{}' is not in the module", name));
   if (!problems.empty())
     throw_error<ValueError>({.op = "load_state_dict",
                              .arg = "state",

@@ -62,7 +62,8 @@ NamedTensors state_dict(const M& module) {
 }
 /// Copies `state` into the module's tensors. All or nothing: every missing, unexpected and mis-shaped entry,
 /// and different values for one tensor under two names, is listed in one ValueError and the module is as
-/// before. `state` may hold the module's own tensors.
+/// before. `state` may hold the module's own tensors, and the "num_batches_tracked" of PyTorch's batch
+/// normalisation, which is passed over.
 template <class M>
 void load_state_dict(M& module, const NamedTensors& state, LoadOptions options = {}, Loc loc = Loc::here()) {
   detail::load_state_dict(module_ref(module), state, options, loc);
