@@ -13,9 +13,9 @@ struct AdamOptions {
   double beta1 = 0.9;
   double beta2 = 0.999;
   double eps = 1e-7;
-  double weight_decay =
-      0;                 ///< Adam: added to the gradient. AdamW: p is first multiplied by 1 - lr weight_decay
-  bool amsgrad = false;  ///< divides by the largest second moment so far
+  double weight_decay = 0;
+  bool decoupled = true;  ///< how weight decay acts: see groups.hpp
+  bool amsgrad = false;   ///< divides by the largest second moment so far
   bool maximize = false;
   /// What epsilon is compared with. Keras: the root of the raw second moment, p -= lr' m / (sqrt(v) + eps)
   /// with lr' = lr sqrt(1 - beta2^t) / (1 - beta1^t). PyTorch: the root of the corrected one, sqrt(v / (1 -
@@ -23,7 +23,9 @@ struct AdamOptions {
   bool eps_on_raw_moment = true;
 
   static AdamOptions keras(double lr = 1e-3) { return {.lr = lr}; }
-  static AdamOptions pytorch(double lr = 1e-3) { return {.lr = lr, .eps = 1e-8, .eps_on_raw_moment = false}; }
+  static AdamOptions pytorch(double lr = 1e-3) {
+    return {.lr = lr, .eps = 1e-8, .decoupled = false, .eps_on_raw_moment = false};
+  }
 
   void check(const char* op, Loc loc) const;
 };
@@ -55,15 +57,11 @@ class Adam : public GroupedOptimizer<AdamOptions, AdamState> {
   void step(Loc loc = Loc::here()) override;
 
  protected:
-  struct Decoupled {};
-  Adam(Decoupled, std::vector<Group<AdamOptions>> groups, Loc loc)
-      : GroupedOptimizer("AdamW", std::move(groups), loc), decoupled_(true) {}
-
- private:
-  bool decoupled_ = false;
+  Adam(const char* name, std::vector<Group<AdamOptions>> groups, Loc loc)
+      : GroupedOptimizer(name, std::move(groups), loc) {}
 };
 
-/// Adam with decoupled weight decay; also when stepped through a reference to Adam.
+/// Adam whose weight decay is decoupled whatever the options say.
 class AdamW : public Adam {
  public:
   static AdamOptions keras(double lr = 1e-3) { return {.lr = lr, .weight_decay = 4e-3}; }
@@ -72,8 +70,7 @@ class AdamW : public Adam {
   }
   explicit AdamW(std::vector<Tensor> parameters, AdamOptions options = keras(), Loc loc = Loc::here())
       : AdamW(std::vector<Group<AdamOptions>>{{std::move(parameters), options}}, loc) {}
-  explicit AdamW(std::vector<Group<AdamOptions>> groups, Loc loc = Loc::here())
-      : Adam(Decoupled{}, std::move(groups), loc) {}
+  explicit AdamW(std::vector<Group<AdamOptions>> groups, Loc loc = Loc::here());
 };
 
 }  // namespace thalweg::optim

@@ -1,9 +1,12 @@
-// Depends on groups.hpp, ops (contiguous), fmt.
+// Depends on groups.hpp, factories, ops (contiguous), fmt.
 #include <thalweg/optim/groups.hpp>
+
+#include <cmath>
 
 #include <fmt/format.h>
 
 #include <thalweg/autograd/base/thread_state.hpp>
+#include <thalweg/autograd/tensor/factories.hpp>
 
 namespace thalweg::optim::detail {
 
@@ -55,14 +58,26 @@ Tensor dense_gradient(const Tensor& p, Loc loc) {
   return g.contiguous(loc);
 }
 
-void throw_state(const char* op, std::size_t position, const char* what, const Tensor& state, const Tensor& p,
+void check_state(const char* op, std::size_t position, const char* what, const Tensor& state, const Tensor& p,
                  Loc loc) {
+  if (state.defined() && state.shape() == p.shape() && state.dtype() == p.dtype() && state.is_contiguous())
+    return;
   throw_error<ValueError>({.op = op,
                            .arg = fmt::format("state {}.{}", position, what),
                            .given = state.describe(),
                            .wanted = "contiguous " + p.describe(),
                            .what = "state does not fit its parameter",
                            .loc = loc});
+}
+
+void check_or_add_state(const char* op, std::size_t position, const char* what, Tensor& state,
+                        const Tensor& p, Loc loc) {
+  if (!state.defined()) state = zeros(p.shape(), p.dtype());
+  check_state(op, position, what, state, p, loc);
+}
+
+double bias_correction(double beta, std::int64_t step) {
+  return beta == 0 ? 1 : -std::expm1(static_cast<double>(step) * std::log(beta));
 }
 
 }  // namespace thalweg::optim::detail

@@ -16,7 +16,9 @@
 
 namespace thalweg::optim {
 
-/// Parameters that are updated with the same options.
+/// Parameters that are updated with the same options. All optimizers share these options: `lr`; `maximize`,
+/// which climbs instead of descending; `weight_decay` w, which with `decoupled` (Keras' way) first multiplies
+/// p by 1 - lr w, and without (PyTorch's) adds w p to the gradient.
 template <class Options>
 struct Group {
   std::vector<Tensor> parameters;
@@ -53,8 +55,18 @@ kernels::Update<Options> update_of(const char* op, const Tensor& p, const Tensor
   }
   return u;
 }
-[[noreturn]] void throw_state(const char* op, std::size_t position, const char* what, const Tensor& state,
-                              const Tensor& p, Loc loc);
+/// Throws ValueError unless `state` is a dense tensor like `p`.
+void check_state(const char* op, std::size_t position, const char* what, const Tensor& state, const Tensor& p,
+                 Loc loc);
+/// The same for a state that an option wants; an undefined one (the option was switched on later) becomes
+/// zeros.
+void check_or_add_state(const char* op, std::size_t position, const char* what, Tensor& state,
+                        const Tensor& p, Loc loc);
+/// What the kernels call weight_decay and decay_rate.
+double added_decay(const auto& options) { return options.decoupled ? 0 : options.weight_decay; }
+double decay_rate(const auto& options) { return options.decoupled ? options.lr * options.weight_decay : 0; }
+/// 1 - beta^step without the cancellation that pow() would leave for a beta near 1.
+double bias_correction(double beta, std::int64_t step);
 
 }  // namespace detail
 

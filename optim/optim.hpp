@@ -1,8 +1,13 @@
 // All of optim. Depends on the folder's headers.
 #pragma once
 
+#include <thalweg/optim/adadelta.hpp>
+#include <thalweg/optim/adagrad.hpp>
 #include <thalweg/optim/adam.hpp>
+#include <thalweg/optim/adamax.hpp>
+#include <thalweg/optim/nadam.hpp>
 #include <thalweg/optim/optimizer.hpp>
 #include <thalweg/optim/plateau.hpp>
+#include <thalweg/optim/rmsprop.hpp>
 #include <thalweg/optim/schedule.hpp>
 #include <thalweg/optim/sgd.hpp>

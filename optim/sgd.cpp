@@ -34,10 +34,7 @@ SgdState::SgdState(const Tensor& p, const SgdOptions& options) {
 
 void SgdState::check(const char* op, std::size_t position, const Tensor& p, const SgdOptions& options,
                      Loc loc) {
-  if (options.momentum == 0) return;
-  if (!velocity.defined()) velocity = zeros(p.shape(), p.dtype());  // momentum was switched on later
-  if (!(velocity.shape() == p.shape()) || velocity.dtype() != p.dtype() || !velocity.is_contiguous())
-    detail::throw_state(op, position, "velocity", velocity, p, loc);
+  if (options.momentum != 0) detail::check_or_add_state(op, position, "velocity", velocity, p, loc);
 }
 
 void Sgd::step(Loc loc) {
@@ -47,7 +44,8 @@ void Sgd::step(Loc loc) {
                                    .momentum = o.momentum,
                                    // PyTorch starts the velocity at g itself
                                    .dampening = first ? 0 : o.dampening,
-                                   .weight_decay = o.weight_decay,
+                                   .weight_decay = detail::added_decay(o),
+                                   .decay_rate = detail::decay_rate(o),
                                    .nesterov = o.nesterov,
                                    .lr_in_velocity = o.lr_in_velocity};
     return detail::update_of(name(), p, g, {o.momentum != 0 ? &s.velocity : nullptr}, o.maximize, rule, loc);

@@ -10,8 +10,9 @@ namespace thalweg::optim {
 struct SgdOptions {
   double lr = 0.01;
   double momentum = 0;
-  double dampening = 0;     ///< share of the gradient kept out of the velocity; not for the Keras rule
-  double weight_decay = 0;  ///< added to the gradient: g + weight_decay p
+  double dampening = 0;  ///< share of the gradient kept out of the velocity; not for the Keras rule
+  double weight_decay = 0;
+  bool decoupled = true;  ///< how weight decay acts: see groups.hpp
   bool nesterov = false;
   bool maximize = false;
   /// Where the learning rate enters. Keras: v = momentum v - lr g; p += v. PyTorch: v = momentum v + (1 -
@@ -19,7 +20,9 @@ struct SgdOptions {
   bool lr_in_velocity = true;
 
   static SgdOptions keras(double lr = 0.01) { return {.lr = lr}; }
-  static SgdOptions pytorch(double lr = 1e-3) { return {.lr = lr, .lr_in_velocity = false}; }
+  static SgdOptions pytorch(double lr = 1e-3) {
+    return {.lr = lr, .decoupled = false, .lr_in_velocity = false};
+  }
 
   void check(const char* op, Loc loc) const;
 };

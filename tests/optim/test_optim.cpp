@@ -78,8 +78,9 @@ TEST_CASE("optim: Sgd by Keras' rule") {
   check_trace<Sgd>("momentum", optim::SgdOptions{.lr = 0.1, .momentum = 0.9},
                    {0.95, -1.975, 1.055, -2.0275, 1.137, -2.27475});
   check_trace<Sgd>(
-      "nesterov and weight decay",
-      optim::SgdOptions{.lr = 0.1, .momentum = 0.9, .weight_decay = 0.01, .nesterov = true},
+      "nesterov and weight decay in the gradient",
+      optim::SgdOptions{
+          .lr = 0.1, .momentum = 0.9, .weight_decay = 0.01, .decoupled = false, .nesterov = true},
       {0.9031, -1.9487, 1.1450741099999999, -2.0656274699999999, 1.2027379581909998, -2.4811913308069999});
 }
 

@@ -273,7 +273,7 @@ def noisy(count, slope, seed):
 
 NAN, INF = math.nan, math.inf
 PLATEAUS = {
-    "the seed's": (("min", 0.1, 2, 0, 1e-4, 0), noisy(24, 0.2, 1)),
+    "usual": (("min", 0.1, 2, 0, 1e-4, 0), noisy(24, 0.2, 1)),
     "patience 0": (("min", 0.5, 0, 0, 0, 0), noisy(16, 0.3, 2)),
     "cooldown": (("min", 0.5, 2, 3, 1e-4, 0), [1, 1, 1, 1, 1, 1, 1, 1, 0.5, 1, 1, 1, 1, 1, 1, 1, 1]),
     "cooldown of one": (("min", 0.5, 1, 1, 0, 0), [1] * 9),
