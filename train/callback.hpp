@@ -1,6 +1,7 @@
 // Callback: what wants to hear of a training and may steer it; Training: what it is told.
-// Depends on history, nn (visitor), optim (optimizer). Invariant: callbacks are called on the thread of fit(), in the
-// order they were given; one that throws ends the training, and the exception leaves fit() with the model usable.
+// Depends on history, nn (visitor), optim (optimizer). Invariant: callbacks are called on the thread of
+// fit(), in the order they were given; one that throws ends the training, and the exception leaves fit() with
+// the model usable.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,7 @@
 // The callbacks that steer a training or keep its weights: stop, lower the rate, follow a schedule, save.
-// Depends on train/callback, train/monitor, optim (schedules, plateau). Invariant: rules, defaults and the order of
-// comparisons are Keras'; numbers of epochs are counted from 0 here and from 1 in file names and texts.
+// Depends on train/callback, train/monitor, optim (schedules, plateau). Invariant: rules, defaults and the
+// order of comparisons are Keras'; numbers of epochs are counted from 0 here and from 1 in file names and
+// texts.
 #pragma once
 
 #include <cstdint>
@@ -29,8 +30,8 @@ struct EarlyStoppingOptions {
   std::optional<double> baseline{};   ///< patience is used up, too, by epochs that do not reach this
 };
 
-/// Ends the training when the watched value has stopped improving. NaN is no improvement; the first epoch ends
-/// nothing, as in Keras.
+/// Ends the training when the watched value has stopped improving. NaN is no improvement; the first epoch
+/// ends nothing, as in Keras.
 class EarlyStopping final : public Callback {
  public:
   /// Throws ValueError (patience or start_from_epoch < 0, min_delta or baseline not a number).
@@ -55,14 +56,13 @@ class EarlyStopping final : public Callback {
   bool larger_ = false;
   double best_ = std::numeric_limits<double>::infinity();
   std::int64_t wait_ = 0, best_epoch_ = 0, stopped_epoch_ = -1;
-  bool kept_ = false;
   std::vector<std::string> names_;  // of the model's state
   std::vector<Tensor> weights_;     // undefined until an epoch is kept
 };
 
 struct ReduceLROnPlateauOptions {
   std::string monitor = "val_loss";
-  double factor = 0.1;        ///< lr * factor is the new rate
+  double factor = 0.1;  ///< lr * factor is the new rate
   std::int64_t patience = 10;
   double min_delta = 1e-4;
   Mode mode = Mode::automatic;
@@ -113,8 +113,9 @@ struct ModelCheckpointOptions {
   Mode mode = Mode::automatic;
 };
 
-/// Saves parameters and buffers as safetensors after each epoch (or each that is the best so far). In the path,
-/// {epoch} (from 1) and any logged name are replaced, with formats as in "{epoch:02}-{val_loss:.3f}.safetensors".
+/// Saves parameters and buffers as safetensors after each epoch (or each that is the best so far). In the
+/// path, {epoch} (from 1) and any logged name are replaced, with formats as in
+/// "{epoch:02}-{val_loss:.3f}.safetensors".
 class ModelCheckpoint final : public Callback {
  public:
   /// Throws ValueError for an empty path.

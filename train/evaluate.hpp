@@ -1,6 +1,6 @@
 // evaluate and predict: a model over a whole data set. Depends on nn, data, train/loss, train/metric.
-// Invariant: the model is in evaluation mode meanwhile, nothing is recorded, and every module's mode is put back after,
-// also when an exception ends it.
+// Invariant: the model is in evaluation mode meanwhile, nothing is recorded, and every module's mode is put
+// back after, also when an exception ends it.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,8 @@
 namespace thalweg::train {
 
 struct EvaluateOptions {
-  std::int64_t batch_size = 128;      ///< the results do not depend on it but for rounding
-  std::vector<MetricRef> metrics{};   ///< reset first; they may be asked for more afterwards
+  std::int64_t batch_size = 128;     ///< the results do not depend on it but for rounding
+  std::vector<MetricRef> metrics{};  ///< reset first; they may be asked for more afterwards
 };
 
 namespace detail {
@@ -40,13 +40,14 @@ class ModeScope {
   std::vector<std::pair<bool*, bool>> before_;
 };
 
-Logs evaluate(nn::ModuleRef model, const Loss& loss, const data::DatasetRef& data, const EvaluateOptions& options,
-              Loc loc);
+Logs evaluate(nn::ModuleRef model, const Loss& loss, const data::DatasetRef& data,
+              const EvaluateOptions& options, Loc loc);
 Tensor predict(nn::ModuleRef model, const data::DatasetRef& data, std::int64_t batch_size, Loc loc);
 
 }  // namespace detail
 
-/// Mean loss over the examples, and the metrics: "loss", "accuracy", .. Throws ValueError (no examples, batch_size < 1).
+/// Mean loss over the examples, and the metrics: "loss", "accuracy", .. Throws ValueError (no examples,
+/// batch_size < 1).
 template <class M>
 Logs evaluate(M& model, const Loss& loss, const data::DatasetRef& data, const EvaluateOptions& options = {},
               Loc loc = Loc::here()) {
@@ -57,8 +58,8 @@ struct PredictOptions {
   std::int64_t batch_size = 128;
 };
 
-/// The model's outputs for all examples, [examples, ..]. Throws ValueError (no examples, batch_size < 1), ShapeError
-/// (outputs that are not one row per example, or of another shape than the first).
+/// The model's outputs for all examples, [examples, ..]. Throws ValueError (no examples, batch_size < 1),
+/// ShapeError (outputs that are not one row per example, or of another shape than the first).
 template <class M>
 Tensor predict(M& model, const data::DatasetRef& data, PredictOptions options = {}, Loc loc = Loc::here()) {
   return detail::predict(detail::model_ref(model), data, options.batch_size, loc);
@@ -66,7 +67,8 @@ Tensor predict(M& model, const data::DatasetRef& data, PredictOptions options = 
 /// The same for the rows of x.
 template <class M>
 Tensor predict(M& model, const Tensor& x, PredictOptions options = {}, Loc loc = Loc::here()) {
-  return detail::predict(detail::model_ref(model), data::TensorDataset(x, {}, {}, loc), options.batch_size, loc);
+  return detail::predict(detail::model_ref(model), data::TensorDataset(x, {}, {}, loc), options.batch_size,
+                         loc);
 }
 
 }  // namespace thalweg::train

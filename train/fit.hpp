@@ -1,7 +1,7 @@
-// fit: the training loop. Built on the public pieces (data::DataLoader, optim::Optimizer, nn::Module), which are there
-// for one's own loop. Depends on nn, optim, data, train/callback, train/evaluate.
-// Invariant: the weights that come out depend on model, optimizer, data and options alone: not on the number of
-// threads, and not on callbacks that only watch.
+// fit: the training loop. Built on the public pieces (data::DataLoader, optim::Optimizer, nn::Module), which
+// are there for one's own loop. Depends on nn, optim, data, train/callback, train/evaluate. Invariant: the
+// weights that come out depend on model, optimizer, data and options alone: not on the number of threads, and
+// not on callbacks that only watch.
 #pragma once
 
 #include <cstdint>
@@ -46,8 +46,8 @@ struct FitOptions {
   std::int64_t accumulate = 1;
   /// The weight of each class's examples in the training loss: sum w_i l_i / examples.
   std::vector<double> class_weights{};
-  double clip_norm = 0;   ///< the gradient's norm over all parameters is at most this; 0: any
-  double clip_value = 0;  ///< each element of the gradient is at most this in size; 0: any
+  double clip_norm = 0;            ///< the gradient's norm over all parameters is at most this; 0: any
+  double clip_value = 0;           ///< each element of the gradient is at most this in size; 0: any
   std::int64_t initial_epoch = 0;  ///< the number of the first epoch, counted from 0
   bool progress = true;            ///< a bar on a terminal, else a line per epoch, on stderr
   /// Asked between steps; true ends the training (Ctrl-C).
@@ -60,11 +60,11 @@ History fit(nn::ModuleRef model, optim::Optimizer& optimizer, const Loss& loss, 
 }
 
 /// Trains `model` in training mode and returns what was logged: for each epoch the running means of loss and
-/// metrics over its examples, taken before each update, then those of validation in evaluation mode ("val_loss"),
-/// "lr", "seconds", "images_per_second", "memory_live" and "memory_peak" in bytes. Modes are put back after.
-/// Throws ValueError (no data; both validation and validation_split, or a split that leaves nothing; epochs < 0;
-/// batch_size, accumulate < 1; class weights with a loss that takes no Reduction; a callback watching what is not
-/// logged) before anything is changed.
+/// metrics over its examples, taken before each update, then those of validation in evaluation mode
+/// ("val_loss"), "lr", "seconds", "images_per_second", "memory_live" and "memory_peak" in bytes. Modes are
+/// put back after. Throws ValueError (no data; both validation and validation_split, or a split that leaves
+/// nothing; epochs < 0; batch_size, accumulate < 1; class weights with a loss that takes no Reduction; a
+/// callback watching what is not logged) before anything is changed.
 template <class M>
 History fit(M& model, optim::Optimizer& optimizer, const Loss& loss, const data::DatasetRef& data,
             FitOptions options = {}, Loc loc = Loc::here()) {

@@ -51,9 +51,10 @@ class History {
   /// "loss, accuracy, val_loss"
   std::string names() const;
   /// The number of the i-th finished epoch, counted from 0; they go up by one from FitOptions::initial_epoch.
-  std::int64_t number(std::int64_t i) const { return static_cast<std::int64_t>(numbers_.at(static_cast<std::size_t>(i))); }
+  /// Throws IndexError, as logs().
+  std::int64_t number(std::int64_t i, Loc loc = Loc::here()) const;
   /// The logs of the i-th finished epoch, i from 0.
-  Logs logs(std::int64_t i) const;
+  Logs logs(std::int64_t i, Loc loc = Loc::here()) const;
   void append(std::int64_t epoch, const Logs& logs);
   void visit(io::StateVisitor& f);
 
@@ -63,7 +64,9 @@ class History {
   std::string stopped{};
 
  private:
-  std::vector<double> numbers_;
+  void check(std::int64_t i, Loc loc) const;
+
+  std::vector<double> numbers_;  // doubles, because a checkpoint keeps lists of those
   std::vector<Column> columns_;
 };
 

@@ -1,6 +1,6 @@
 // Callbacks that write a line for every epoch: CSV and JSON. Depends on train/callback, train/json.
-// Invariant: a line is with the system before the next epoch begins, and the file is always that of the history: a
-// resumed run first writes the epochs before it anew, so that none is there twice.
+// Invariant: a line is with the system before the next epoch begins, and the file is always that of the
+// history: a resumed run first writes the epochs before it anew, so that none is there twice.
 #pragma once
 
 #include <memory>

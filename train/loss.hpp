@@ -1,6 +1,6 @@
 // Loss: what fit() and evaluate() minimise and report, made from any function of prediction and target.
-// Depends on ops (reductions). Invariant: the result is one number, the mean over the examples of the batch, plus a
-// penalty on the model if there is one.
+// Depends on ops (reductions). Invariant: the result is one number, the mean over the examples of the batch,
+// plus a penalty on the model if there is one.
 #pragma once
 
 #include <concepts>
@@ -41,9 +41,11 @@ class Loss {
   /// (or [examples, ..]).
   template <class F>
   requires(!std::same_as<std::remove_cvref_t<F>, Loss> &&
-           (detail::MeanLoss<std::decay_t<F>> || detail::ReducingLoss<std::decay_t<F>>)) Loss(F&& f)  // NOLINT
+           (detail::MeanLoss<std::decay_t<F>> || detail::ReducingLoss<std::decay_t<F>>))
+      Loss(F&& f)  // NOLINT
       : reducing_(detail::ReducingLoss<std::decay_t<F>>),
-        f_([f = std::decay_t<F>(std::forward<F>(f))](Arg prediction, Arg target, Reduction reduction) mutable -> Tensor {
+        f_([f = std::decay_t<F>(std::forward<F>(f))](Arg prediction, Arg target,
+                                                     Reduction reduction) mutable -> Tensor {
           if constexpr (detail::ReducingLoss<std::decay_t<F>>)
             return f(prediction.t, target.t, reduction);
           else
@@ -55,8 +57,8 @@ class Loss {
 
   /// The mean over the batch, plus the penalty. Throws ShapeError when that is not one number.
   Tensor operator()(Arg prediction, Arg target) const;
-  /// sum over i of weights[i] l_i / examples, plus the penalty, l_i being the mean over the rest of example i;
-  /// weights [examples]. Throws ValueError for a loss that does not take a Reduction, ShapeError.
+  /// sum over i of weights[i] l_i / examples, plus the penalty, l_i being the mean over the rest of example
+  /// i; weights [examples]. Throws ValueError for a loss that does not take a Reduction, ShapeError.
   Tensor weighted(Arg prediction, Arg target, const Tensor& weights) const;
   /// Whether it can give a loss for each example.
   bool takes_reduction() const noexcept { return reducing_; }

@@ -1,6 +1,6 @@
 // Metric: a number that says how well predictions fit their targets, summed up over batches.
-// Depends on tensor, io (state). Invariant: value() is of all that came since reset(), whatever the batches were;
-// nothing is recorded.
+// Depends on tensor, io (state). Invariant: value() is of all that came since reset(), whatever the batches
+// were; nothing is recorded.
 #pragma once
 
 #include <string>

@@ -1,5 +1,6 @@
 // The metrics. Depends on train/metric, ops (argmax). Invariant: a class is the first largest score along
-// dim 1 (a NaN counts as largest), as argmax has it; counts are whole numbers, so no order of batches matters.
+// dim 1 (a NaN counts as largest), as argmax has it; counts are whole numbers, so no order of batches
+// matters.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +18,8 @@ enum class Labels : std::uint8_t {
   categorical,  ///< scores [n, classes, ..], target of the same shape, its class the largest
   binary,       ///< one score an example, at or below `threshold` class 0; target 0 or 1 of as many elements
 };
-// automatic: target of the prediction's shape with 2 or more columns: categorical; target without the prediction's
-// dim 1: sparse; else, as many elements in both: binary.
+// automatic: target of the prediction's shape with 2 or more columns: categorical; target without the
+// prediction's dim 1: sparse; else, as many elements in both: binary.
 
 struct AccuracyOptions {
   Labels labels = Labels::automatic;
@@ -42,7 +43,8 @@ class Accuracy final : public Metric {
   std::int64_t hits_ = 0, seen_ = 0;
 };
 
-/// Share of examples whose class is among the k highest scores; of equal scores the earlier class stands higher.
+/// Share of examples whose class is among the k highest scores; of equal scores the earlier class stands
+/// higher.
 class TopK final : public Metric {
  public:
   /// Called "top_k_accuracy" with k's number. Throws ValueError unless k >= 1.
@@ -106,7 +108,9 @@ struct ClassScoreOptions {
 class ClassScore : public Metric {
  public:
   void reset() override { confusion_.reset(); }
-  void update(const Tensor& prediction, const Tensor& target) override { confusion_.update(prediction, target); }
+  void update(const Tensor& prediction, const Tensor& target) override {
+    confusion_.update(prediction, target);
+  }
   double value() const override;
   void visit(io::StateVisitor& f) override { confusion_.visit(f); }
   /// A value for each class.

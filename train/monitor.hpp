@@ -1,5 +1,6 @@
 // Monitor: what EarlyStopping and its like watch, and which way is better. Depends on train/callback.
-// Invariant: a name that will not be in the logs is an error before the first step, not after the first epoch.
+// Invariant: a name that will not be in the logs is an error before the first step, not after the first
+// epoch.
 #pragma once
 
 #include <cstdint>

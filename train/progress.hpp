@@ -1,6 +1,6 @@
 // What a person sees on stderr while a model trains: a bar on a terminal, a line per epoch elsewhere.
-// Depends on train/callback, train/stopwatch. Invariant: drawn at most ten times a second; time comes from the
-// steady clock.
+// Depends on train/callback, train/stopwatch. Invariant: drawn at most ten times a second; time comes from
+// the steady clock.
 #pragma once
 
 #include <cstdint>
@@ -30,15 +30,17 @@ struct Position {
 /// One line without colour, cut to `style.width`: "epoch  3/20  [====>   ]  41%  loss 0.0912  accuracy 0.9712
 /// 0:03 left".
 std::string bar_text(const ProgressStyle& style, const Position& at, const Logs& so_far, double seconds_left);
-/// "epoch  3/20  loss 0.0912  accuracy 0.9712  val_loss 0.0801  val_accuracy 0.9755  12.3 s"; a changed rate is
-/// said too. In colour, what validation says stands out.
+/// "epoch  3/20  loss 0.0912  accuracy 0.9712  val_loss 0.0801  val_accuracy 0.9755  12.3 s". In colour, the
+/// metrics of validation stand out.
 std::string epoch_text(const ProgressStyle& style, const Position& at, const Logs& logs);
 
+/// Says a new learning rate too, and why a training ended early.
 class ProgressBar final : public Callback {
  public:
   explicit ProgressBar(ProgressStyle style = detect_style()) : style_(style) {}
   std::string name() const override { return "ProgressBar"; }
   void prepare(Training& t) override;
+  void on_batch_begin(Training& t) override;
   void on_batch_end(Training& t) override;
   void on_epoch_end(Training& t) override;
   void on_train_end(Training& t) override;
@@ -48,9 +50,9 @@ class ProgressBar final : public Callback {
   void clear();
 
   ProgressStyle style_;
-  Stopwatch clock_;             // of the epoch
-  std::int64_t epoch_ = -1;     // the one that is drawn
-  std::int64_t first_step_ = 0; // of it, that this run made
+  Stopwatch clock_;              // of the epoch
+  std::int64_t epoch_ = -1;      // the one that is drawn
+  std::int64_t first_step_ = 0;  // of it, that this run made
   double last_drawn_ = -1;
   bool drawn_ = false;
 };

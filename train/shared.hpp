@@ -1,5 +1,5 @@
-// Shared: a counted pointer to a callback or a metric that is made from an object or from a std::shared_ptr to
-// one, so that lists of them read {EarlyStopping({.patience = 3}), mine}. Depends on the standard library.
+// Shared: a counted pointer to a callback or a metric that is made from an object or from a std::shared_ptr
+// to one, so that lists of them read {EarlyStopping({.patience = 3}), mine}. Depends on the standard library.
 // Invariant: never null.
 #pragma once
 
@@ -21,7 +21,8 @@ class Shared {
   /// Shares; what the object learned can be asked of it afterwards. Throws ValueError for a null pointer.
   template <std::derived_from<Base> D>
   Shared(std::shared_ptr<D> object) : p_(std::move(object)) {  // NOLINT
-    if (!p_) throw_error<ValueError>({.op = "train", .given = "a null pointer", .what = "an object is wanted"});
+    if (!p_)
+      throw_error<ValueError>({.op = "train", .given = "a null pointer", .what = "an object is wanted"});
   }
   Base& operator*() const noexcept { return *p_; }
   Base* operator->() const noexcept { return p_.get(); }

@@ -1,0 +1,39 @@
+// Depends on class_weights.hpp, ops (argmax).
+#include <thalweg/train/class_weights.hpp>
+
+#include <string>
+
+#include <thalweg/autograd/base/thread_state.hpp>
+#include <thalweg/autograd/tensor/factories.hpp>
+#include <thalweg/ops/functions.hpp>
+
+namespace thalweg::train::detail {
+
+Tensor weights_of(const std::vector<double>& class_weights, const Tensor& target, Loc loc) {
+  const NoGrad guard;
+  if (!target.defined() || target.dim() == 0)
+    throw_error<ValueError>({.op = "fit",
+                             .arg = "class_weights",
+                             .given = "targets " + target.describe(),
+                             .wanted = "a class for each example",
+                             .what = "the data set says no classes",
+                             .loc = loc});
+  const bool one_hot = is_floating(target.dtype()) && target.dim() >= 2 && target.size(1) >= 2;
+  const Tensor classes = (one_hot ? argmax(target, 1) : target).to(DType::i64).contiguous();
+  Tensor weights = zeros(classes.shape());
+  float* w = weights.mutable_data<float>();
+  for (const std::int64_t c : classes.span<std::int64_t>()) {
+    if (c < 0 || c >= static_cast<std::int64_t>(class_weights.size()))
+      throw_error<IndexError>(
+          {.op = "fit",
+           .arg = "class_weights",
+           .given = std::to_string(class_weights.size()) + " weights",
+           .wanted = "one for class " + std::to_string(c) + ", which is among the targets",
+           .what = "a class without a weight",
+           .loc = loc});
+    *w++ = static_cast<float>(class_weights[static_cast<std::size_t>(c)]);
+  }
+  return weights;
+}
+
+}  // namespace thalweg::train::detail
