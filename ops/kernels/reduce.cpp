@@ -23,9 +23,9 @@ template <class T, class Acc>
 struct Operation {
   Acc identity;
   Acc (*row)(const T* x, std::int64_t n);
-  void (*into)(Acc* acc, const T* x, std::int64_t n);
+  void (*into)(Acc* acc, const T* x, std::int64_t step, std::int64_t rows, std::int64_t n);
   Acc (*join)(Acc a, Acc b);
-  void (*join_rows)(Acc* a, const Acc* b, std::int64_t n);  ///< a = join(a, b), element by element
+  void (*join_rows)(Acc* a, const Acc* b, std::int64_t step, std::int64_t rows, std::int64_t n);  ///< a = join(a, b)
 };
 
 /// Where the partial result of a segment goes. The planted fault takes places in the order of arrival
@@ -60,11 +60,13 @@ void reduce_rows_of(const ReducePlan& p, const T* src, Out* dst, const Operation
     T buffer[reduce_block];
     Cascade<Acc> sum(op.join);
     const std::int64_t end = std::min(blocks, (segment + 1) * per_segment);
-    for (std::int64_t b = segment * per_segment; b < end; ++b) {
-      const std::int64_t begin = b % run_blocks * reduce_block;
-      const std::int64_t n = std::min(reduce_block, p.run.size - begin);
-      sum.push(op.row(p.run.row(base + p.outer.offset(b / run_blocks), begin, n, buffer), n));
-    }
+    std::int64_t b = segment * per_segment;
+    if (b >= end) return op.identity;  // nothing to reduce, perhaps not even blocks in a run
+    for (std::int64_t run = b / run_blocks, i = b % run_blocks; b < end; ++run, i = 0)
+      for (const T* const at = base + p.outer.offset(run); i < run_blocks && b < end; ++i, ++b) {
+        const std::int64_t begin = i * reduce_block, n = std::min(reduce_block, p.run.size - begin);
+        sum.push(op.row(p.run.row(at, begin, n, buffer), n));
+      }
     return sum.finish(op.identity);
   };
   const std::int64_t kept = p.kept.total;
@@ -106,7 +108,7 @@ struct ColumnTiles {
       : columns(p.run.size),
         tiles((columns + reduce_columns - 1) / reduce_columns),
         rows(p.outer.size),
-        rows_per_segment(std::max<std::int64_t>(32, reduce_segment / std::min(columns, reduce_columns))),
+        rows_per_segment(std::max<std::int64_t>(128, reduce_segment / std::min(columns, reduce_columns))),
         segments(blocks_taken((rows + rows_per_segment - 1) / rows_per_segment)) {}
   std::int64_t width(std::int64_t tile) const noexcept {
     return std::min(reduce_columns, columns - tile * reduce_columns);
@@ -121,7 +123,7 @@ void join_in_tree(Acc* rows, std::int64_t count, std::int64_t stride, std::int64
   int top = 0;
   const auto join_top = [&] {
     --top;
-    op.join_rows(rows + stack[top - 1] * stride, rows + stack[top] * stride, width);
+    op.join_rows(rows + stack[top - 1] * stride, rows + stack[top] * stride, 0, 1, width);
   };
   for (std::int64_t r = 0; r < count; ++r) {
     stack[top++] = r;
@@ -138,12 +140,14 @@ void reduce_columns_of(const ReducePlan& p, const T* src, Out* dst, const Operat
   std::copy_n(p.kept.dst, p.kept.rank, kept_dst.plan.src);
   const auto segment_of = [&](Acc* acc, std::int64_t kept, std::int64_t tile, std::int64_t segment) noexcept {
     T buffer[reduce_columns];
-    const std::int64_t width = g.width(tile);
+    const std::int64_t width = g.width(tile), first = tile * reduce_columns;
     std::fill_n(acc, width, op.identity);
     const T* base = src + kept_src.offset(kept);
-    const std::int64_t end = std::min(g.rows, (segment + 1) * g.rows_per_segment);
-    for (std::int64_t r = segment * g.rows_per_segment; r < end; ++r)
-      op.into(acc, p.run.row(base + p.outer.offset(r), tile * reduce_columns, width, buffer), width);
+    const std::int64_t begin = segment * g.rows_per_segment, end = std::min(g.rows, begin + g.rows_per_segment);
+    if (p.outer.one_stride() && p.run.one_stride() && p.run.stride() == 1)
+      return op.into(acc, base + p.outer.offset(begin) + first, p.outer.stride(), end - begin, width);
+    for (std::int64_t r = begin; r < end; ++r)
+      op.into(acc, p.run.row(base + p.outer.offset(r), first, width, buffer), 0, 1, width);
   };
   const auto write = [&](const Acc* acc, std::int64_t kept, std::int64_t tile) noexcept {
     Out* out = dst + kept_dst.offset(kept);
@@ -166,7 +170,9 @@ void reduce_columns_of(const ReducePlan& p, const T* src, Out* dst, const Operat
   const std::int64_t stride = std::min(g.columns, reduce_columns);
   mem::Scratch<Acc> partial(static_cast<std::size_t>(results * g.segments * stride));
   Places places(results, g.segments);
-  par::chunks(results * g.segments, items_per_chunk, [&](std::int64_t begin, std::int64_t end) {
+  const std::int64_t grain =
+      std::max<std::int64_t>(1, items_per_chunk * reduce_segment / (g.rows_per_segment * stride));
+  par::chunks(results * g.segments, grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       alignas(64) Acc acc[reduce_columns];
       const std::int64_t result = i / g.segments, tile = result % g.tiles;
@@ -252,11 +258,14 @@ struct IntegerLoops {
   using I = std::int64_t;
   static constexpr std::int64_t step = 16;
 
-  static void into(I* __restrict acc, const T* __restrict x, std::int64_t n) {
+  static void row_into(I* __restrict acc, const T* __restrict x, std::int64_t n) {
     std::int64_t i = 0;
     for (; i + step <= n; i += step)
       for (std::int64_t j = 0; j < step; ++j) acc[i + j] = Op::join(acc[i + j], static_cast<I>(x[i + j]));
     for (; i < n; ++i) acc[i] = Op::join(acc[i], static_cast<I>(x[i]));
+  }
+  static void into(I* acc, const T* x, std::int64_t row_step, std::int64_t rows, std::int64_t n) {
+    for (; rows > 0; --rows, x += row_step) row_into(acc, x, n);
   }
   static I row(const T* x, std::int64_t n) {
     I a = static_cast<I>(x[0]);

@@ -6,21 +6,25 @@
 
 namespace thalweg::kernels {
 
-/// Over one element type T: a dense row to one number, and a dense row into a row of accumulators.
+/// Over one element type T: a dense row to one number, and dense rows `step` apart into a row of n accumulators, one row
+/// after the other.
 template <class T>
 struct ReduceRows {
+  template <class Acc>
+  using Into = void (*)(Acc* acc, const T* x, std::int64_t step, std::int64_t rows, std::int64_t n);
+
   double (*sum)(const T* x, std::int64_t n) = nullptr;
   double (*product)(const T* x, std::int64_t n) = nullptr;
   double (*squares)(const T* x, std::int64_t n) = nullptr;
   double (*absolutes)(const T* x, std::int64_t n) = nullptr;
   T (*maximum)(const T* x, std::int64_t n) = nullptr;  ///< -inf of nothing; NaN if one is there
   T (*minimum)(const T* x, std::int64_t n) = nullptr;  ///< +inf of nothing
-  void (*add)(double* acc, const T* x, std::int64_t n) = nullptr;
-  void (*multiply)(double* acc, const T* x, std::int64_t n) = nullptr;
-  void (*add_squares)(double* acc, const T* x, std::int64_t n) = nullptr;
-  void (*add_absolutes)(double* acc, const T* x, std::int64_t n) = nullptr;
-  void (*raise)(T* acc, const T* x, std::int64_t n) = nullptr;  ///< acc = max(acc, x)
-  void (*lower)(T* acc, const T* x, std::int64_t n) = nullptr;
+  Into<double> add = nullptr;
+  Into<double> multiply = nullptr;
+  Into<double> add_squares = nullptr;
+  Into<double> add_absolutes = nullptr;
+  Into<T> raise = nullptr;  ///< acc = max(acc, x)
+  Into<T> lower = nullptr;
   double (*deviations)(const T* x, double from, std::int64_t n) = nullptr;  ///< sum of x - from
   double (*spread)(const T* x, double from, std::int64_t n) = nullptr;      ///< sum of (x - from)^2
 };

@@ -24,12 +24,18 @@ HWY_INLINE WideLanes load_wide(const float* x) { return hn::PromoteTo(wide, hn::
 /// What is summed or multiplied: `term` of an element, joined to the accumulator.
 struct SumOp {
   static constexpr double identity = 0;
-  static HWY_INLINE WideLanes join(WideLanes a, WideLanes b) { return hn::Add(a, b); }
+  template <class V>
+  static HWY_INLINE V join(V a, V b) {
+    return hn::Add(a, b);
+  }
   HWY_INLINE WideLanes take(WideLanes acc, WideLanes x) const { return hn::Add(acc, x); }
 };
 struct ProductOp {
   static constexpr double identity = 1;
-  static HWY_INLINE WideLanes join(WideLanes a, WideLanes b) { return hn::Mul(a, b); }
+  template <class V>
+  static HWY_INLINE V join(V a, V b) {
+    return hn::Mul(a, b);
+  }
   HWY_INLINE WideLanes take(WideLanes acc, WideLanes x) const { return hn::Mul(acc, x); }
 };
 struct SquaresOp : SumOp {
@@ -50,17 +56,17 @@ struct SpreadOp : SumOp {
   }
 };
 
-/// The lanes joined pairwise, halves first.
-template <class Op>
-HWY_INLINE double total(WideLanes v) {
-  HWY_ALIGN double last[hn::MaxLanes(wide)];
-  hn::Store(v, wide, last);
-  for (std::int64_t half = static_cast<std::int64_t>(hn::Lanes(wide)) / 2; half > 0; half /= 2)
-    for (std::int64_t j = 0; j < half; ++j) {
-      const WideLanes one = Op::join(hn::Set(wide, last[j]), hn::Set(wide, last[j + half]));
-      last[j] = hn::GetLane(one);
-    }
-  return last[0];
+/// The lanes joined pairwise, halves first. (Through memory, because the scalar target knows no upper half.)
+template <class Join, class D>
+HWY_INLINE hn::TFromD<D> total(D d, hn::Vec<D> v, const Join& join) {
+  if constexpr (hn::MaxLanes(D()) == 1) {
+    return hn::GetLane(v);
+  } else {
+    const hn::Half<D> half;
+    HWY_ALIGN hn::TFromD<D> lanes[hn::MaxLanes(D())];
+    hn::Store(v, d, lanes);
+    return total(half, join(hn::Load(half, lanes), hn::LoadU(half, lanes + hn::MaxLanes(half))), join);
+  }
 }
 
 template <class Op, class T>
@@ -80,7 +86,7 @@ HWY_INLINE double wide_fold(const Op& op, const T* x, std::int64_t n, double res
     for (std::int64_t j = 0; j < lanes; ++j) last[j] = j < n - i ? static_cast<double>(x[i + j]) : rest;
     b = op.take(b, hn::Load(wide, last));
   }
-  return total<Op>(Op::join(Op::join(a, b), Op::join(c, d)));
+  return total(wide, Op::join(Op::join(a, b), Op::join(c, d)), [](auto lower, auto upper) { return Op::join(lower, upper); });
 }
 
 template <class Op, class T>
@@ -95,15 +101,29 @@ double wide_about(const T* x, double from, std::int64_t n) {
   return wide_fold(op, x, n, from);
 }
 
-template <class Op, class T>
-void wide_into(double* acc, const T* x, std::int64_t n) {
+/// Rows taken together, so that an accumulator is loaded and stored once for all of them. The order stays theirs.
+constexpr std::int64_t rows_at_once = 4;
+
+template <std::int64_t R, class Op, class T>
+HWY_INLINE void wide_rows_into(double* acc, const T* x, std::int64_t step, std::int64_t n) {
   const Op op;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(wide));
   std::int64_t i = 0;
-  for (; i + lanes <= n; i += lanes)
-    hn::StoreU(op.take(hn::LoadU(wide, acc + i), load_wide(x + i)), wide, acc + i);
+  for (; i + lanes <= n; i += lanes) {
+    WideLanes a = hn::LoadU(wide, acc + i);
+    for (std::int64_t r = 0; r < R; ++r) a = op.take(a, load_wide(x + r * step + i));
+    hn::StoreU(a, wide, acc + i);
+  }
   for (; i < n; ++i)
-    acc[i] = hn::GetLane(op.take(hn::Set(wide, acc[i]), hn::Set(wide, static_cast<double>(x[i]))));
+    for (std::int64_t r = 0; r < R; ++r)
+      acc[i] = hn::GetLane(op.take(hn::Set(wide, acc[i]), hn::Set(wide, static_cast<double>(x[r * step + i]))));
+}
+
+template <class Op, class T>
+void wide_into(double* acc, const T* x, std::int64_t step, std::int64_t rows, std::int64_t n) {
+  for (; rows >= rows_at_once; rows -= rows_at_once, x += rows_at_once * step)
+    wide_rows_into<rows_at_once, Op>(acc, x, step, n);
+  for (; rows > 0; --rows, x += step) wide_rows_into<1, Op>(acc, x, step, n);
 }
 
 struct MaxOp {
@@ -139,42 +159,56 @@ struct MinOp {
   }
 };
 
-/// NaN is looked for on the side: the comparison that would take it is a long chain from one vector to the next.
+/// NaN is looked for on the side, as the largest of all bit patterns without sign: the comparison that would take it is a
+/// long chain from one vector to the next, and masks are joined slowly.
 template <class Op, class T>
 T extreme_row(const T* x, std::int64_t n) {
   const hn::ScalableTag<T> d;
+  const hn::RebindToSigned<decltype(d)> bits;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const auto magnitude = [&](auto v) { return hn::BitCast(bits, hn::Abs(v)); };
   auto a = hn::Set(d, Op::template identity<T>), b = a, c = a, e = a;
-  auto odd = hn::IsNaN(a);
+  auto odd = hn::Zero(bits), even = odd;
   std::int64_t i = 0;
   for (; i + 4 * lanes <= n; i += 4 * lanes) {
     const auto p = hn::LoadU(d, x + i), q = hn::LoadU(d, x + i + lanes);
     const auto r = hn::LoadU(d, x + i + 2 * lanes), s = hn::LoadU(d, x + i + 3 * lanes);
     a = Op::of_numbers(a, p), b = Op::of_numbers(b, q), c = Op::of_numbers(c, r), e = Op::of_numbers(e, s);
-    odd = hn::Or(odd, hn::Or(hn::Or(hn::IsNaN(p), hn::IsNaN(q)), hn::Or(hn::IsNaN(r), hn::IsNaN(s))));
+    odd = hn::Max(odd, hn::Max(magnitude(p), magnitude(q)));
+    even = hn::Max(even, hn::Max(magnitude(r), magnitude(s)));
   }
   for (; i + lanes <= n; i += lanes) {
     const auto p = hn::LoadU(d, x + i);
     a = Op::of_numbers(a, p);
-    odd = hn::Or(odd, hn::IsNaN(p));
+    odd = hn::Max(odd, magnitude(p));
   }
-  if (!hn::AllFalse(d, odd)) return std::numeric_limits<T>::quiet_NaN();
-  HWY_ALIGN T last[hn::MaxLanes(d)];
-  hn::Store(Op::of_numbers(Op::of_numbers(a, b), Op::of_numbers(c, e)), d, last);
-  T result = last[0];
-  for (std::int64_t j = 1; j < lanes; ++j) result = Op::join(result, last[j]);
+  const auto infinite = magnitude(hn::Set(d, std::numeric_limits<T>::infinity()));
+  if (!hn::AllFalse(bits, hn::Gt(hn::Max(odd, even), infinite))) return std::numeric_limits<T>::quiet_NaN();
+  T result = total(d, Op::of_numbers(Op::of_numbers(a, b), Op::of_numbers(c, e)),
+                   [](auto lower, auto upper) { return Op::of_numbers(lower, upper); });
   for (; i < n; ++i) result = Op::join(result, x[i]);
   return result;
 }
 
-template <class Op, class T>
-void extreme_into(T* acc, const T* x, std::int64_t n) {
+template <std::int64_t R, class Op, class T>
+HWY_INLINE void extreme_rows_into(T* acc, const T* x, std::int64_t step, std::int64_t n) {
   const hn::ScalableTag<T> d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   std::int64_t i = 0;
-  for (; i + lanes <= n; i += lanes)
-    hn::StoreU(Op::take(d, hn::LoadU(d, acc + i), hn::LoadU(d, x + i)), d, acc + i);
-  for (; i < n; ++i) acc[i] = Op::join(acc[i], x[i]);
+  for (; i + lanes <= n; i += lanes) {
+    auto a = hn::LoadU(d, acc + i);
+    for (std::int64_t r = 0; r < R; ++r) a = Op::take(d, a, hn::LoadU(d, x + r * step + i));
+    hn::StoreU(a, d, acc + i);
+  }
+  for (; i < n; ++i)
+    for (std::int64_t r = 0; r < R; ++r) acc[i] = Op::join(acc[i], x[r * step + i]);
+}
+
+template <class Op, class T>
+void extreme_into(T* acc, const T* x, std::int64_t step, std::int64_t rows, std::int64_t n) {
+  for (; rows >= rows_at_once; rows -= rows_at_once, x += rows_at_once * step)
+    extreme_rows_into<rows_at_once, Op>(acc, x, step, n);
+  for (; rows > 0; --rows, x += step) extreme_rows_into<1, Op>(acc, x, step, n);
 }
 
 template <class T>
