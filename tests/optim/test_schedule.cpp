@@ -171,6 +171,17 @@ TEST_CASE("optim: the rate is lowered on a plateau in the epochs in which Keras 
   }
 }
 
+TEST_CASE("optim: a rate at or below its floor is left alone, and starts no cooldown") {
+  ReduceOnPlateau plateau({.patience = 1, .cooldown = 3, .min_lr = 0.1});
+  plateau.observe(1, 0.05);
+  CHECK(plateau.observe(1, 0.05) == 0.05);
+  CHECK(plateau.observe(1, 0.1) == 0.1);
+  CHECK_FALSE(plateau.in_cooldown());
+  CHECK(plateau.wait() == 2);
+  CHECK(plateau.observe(1, 0.2) == 0.1);
+  CHECK(plateau.in_cooldown());
+}
+
 namespace {
 
 /// Writes all integers and numbers into a list, or reads them back.
@@ -199,14 +210,14 @@ TEST_CASE("optim: a plateau rule that was saved continues as if it had never sto
   const std::vector<double> values = {3, 2, 2, 2, 2, 2, 2, 2, 1.5, 2, 2, 2, 2, 2};
   for (std::size_t cut = 0; cut <= values.size(); ++cut) {
     ReduceOnPlateau whole(options), first(options), second(options);
-    double a = 0.5, b = 0.5;
-    for (std::size_t i = 0; i < cut; ++i) b = first.observe(values[i], b);
+    std::vector<double> a = {0.5}, b = {0.5};
+    for (std::size_t i = 0; i < cut; ++i) b.push_back(first.observe(values[i], b.back()));
     Tape tape;
     first.visit(tape);
     tape.loading = true;
     second.visit(tape);
-    for (std::size_t i = cut; i < values.size(); ++i) b = second.observe(values[i], b);
-    for (double v : values) a = whole.observe(v, a);
+    for (std::size_t i = cut; i < values.size(); ++i) b.push_back(second.observe(values[i], b.back()));
+    for (double v : values) a.push_back(whole.observe(v, a.back()));
     CHECK(a == b);
     CHECK(whole.best() == second.best());
     CHECK(whole.wait() == second.wait());
