@@ -53,6 +53,8 @@ def main():
     rng = random.Random(20)
     braces = lambda vs: "\n".join(textwrap.wrap("{" + ", ".join(text(v) for v in vs) + "}", 105))
     print("// early stopping: values, patience, min_delta, start_from_epoch, baseline, mode; stop, best epoch")
+    nan = math.nan
+    rows = [([nan, nan, 1.0], (0, 0, 0, None), "min"), ([nan] * 6, (2, 0, 2, None), "min")]
     for i in range(24):
         mode = "max" if i % 4 == 3 else "min"
         values = sequence(rng, 14)
@@ -62,6 +64,8 @@ def main():
                    rng.choice([None, None, 1.2, 1.7]))
         if options[3] is not None and mode == "max":
             options = options[:3] + (-options[3],)
+        rows.append((values, options, mode))
+    for values, options, mode in rows:
         stop, best = early(values, *options, mode)
         base = "none" if options[3] is None else text(options[3])
         print("{%s,\n %d, %s, %d, %s, Mode::%s, %d, %d}," %

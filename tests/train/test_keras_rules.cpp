@@ -45,6 +45,10 @@ struct PlateauRow {
 
 // clang-format off
 const std::vector<EarlyRow> early_rows = {
+{{nan, nan, 1.0},
+ 0, 0, 0, none, Mode::min, 1, 0},
+{{nan, nan, nan, nan, nan, nan},
+ 2, 0, 2, none, Mode::min, 3, 2},
 {{1.9, 1.5, 1.7, 1.3, 0.9, 0.9, 1.1, 1.1, 1.15, 1.05, 1.15, 1.15, 1.05, 0.95},
  2, 0.05, 2, none, Mode::min, 6, 4},
 {{2.2, 1.8, 1.7, 1.6, inf, 1.2, 1.2, 1.3, 1.35, 1.45, 1.55, 1.45, 1.55, 1.45},
@@ -240,12 +244,12 @@ TEST_CASE("EarlyStopping, ReduceLROnPlateau: a second training starts afresh") {
   Generator g(1);
   nn::Linear model({.in = 1, .out = 1, .generator = &g});
   optim::Sgd sgd(nn::parameters(model), {.lr = 1});
-  train::EarlyStopping early({.patience = 2});
+  train::EarlyStopping early({.patience = 3});
   train::ReduceLROnPlateau plateau({.patience = 2});
   for (int round = 0; round < 2; ++round) {
     sgd.set_lr(1);
-    feed(early, {1, 2, 3, 0}, sgd, model, [](std::int64_t) {});
-    CHECK(early.stopped_epoch() == 2);
+    feed(early, {nan, nan, 1, 2, 3, 2, 0}, sgd, model, [](std::int64_t) {});
+    CHECK(early.stopped_epoch() == 5);
     CHECK(early.best() == 1);
     std::vector<double> rates;
     feed(plateau, {1, 2, 3, 0}, sgd, model, [&](std::int64_t) { rates.push_back(sgd.lr()); });
