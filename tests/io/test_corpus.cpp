@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include <thalweg/autograd/base/philox.hpp>
+#include <thalweg/data/cifar.hpp>
 #include <thalweg/data/idx.hpp>
 #include <thalweg/io/safetensors.hpp>
 
@@ -82,4 +83,11 @@ TEST_CASE("corpus: safetensors seeds and their mutations load or are refused") {
   const auto [good, bad] = replay("safetensors", [](const Bytes& b) { io::load_file(b, "seed"); });
   CHECK(good == 4);
   CHECK(bad == 3);
+}
+
+TEST_CASE("corpus: CIFAR-10 seeds and their mutations load or are refused") {
+  const auto [good, bad] =
+      replay("cifar", [](const Bytes& b) { data::read_cifar10(b, "seed", data::CifarFiles::partial); });
+  CHECK(good == 1);
+  CHECK(bad == 1);
 }
