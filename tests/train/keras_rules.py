@@ -47,12 +47,12 @@ def sequence(rng, n):
     return out
 
 def text(v):
-    return {"nan": "nan", "inf": "inf", "-inf": "-inf"}.get(repr(v), repr(v))
+    return {"nan": "NaN", "inf": "inf", "-inf": "-inf"}.get(repr(v), repr(v))
 
 def main():
     rng = random.Random(20)
     braces = lambda vs: "\n".join(textwrap.wrap("{" + ", ".join(text(v) for v in vs) + "}", 105))
-    print("// early stopping: values, patience, min_delta, start_from_epoch, baseline, mode; stop, best epoch")
+    print("// early stopping: values, patience, min_delta, start_from_epoch, baseline, mode; stop, best")
     nan = math.nan
     rows = [([nan, nan, 1.0], (0, 0, 0, None), "min"), ([nan] * 6, (2, 0, 2, None), "min")]
     for i in range(24):
@@ -76,8 +76,8 @@ def main():
         values = sequence(rng, 14)
         if mode == "max":
             values = [-v for v in values]
-        options = (rng.choice([0.1, 0.5]), rng.choice([1, 2, 3]), rng.choice([0, 1e-4, 0.1]), rng.choice([0, 0, 1, 3]),
-                   rng.choice([0, 0.03]))
+        options = (rng.choice([0.1, 0.5]), rng.choice([1, 2, 3]), rng.choice([0, 1e-4, 0.1]),
+                   rng.choice([0, 0, 1, 3]), rng.choice([0, 0.03]))
         rates = plateau(values, 0.1, *options, mode)
         print("{%s,\n %s, %d, %s, %d, %s, Mode::%s,\n %s}," % (braces(values), text(options[0]), options[1],
               text(options[2]), options[3], text(options[4]), mode, braces(rates)))
