@@ -326,3 +326,15 @@ TEST_CASE("mnist: a missing file names what was looked for; a directory in its p
   CHECK(contains(thrown<IoError>([&] { data::load_mnist(d.dir.path(), data::Split::train); }).what,
                  "a directory"));
 }
+
+TEST_CASE("mnist: Fashion-MNIST as Debian's dataset-fashion-mnist ships it, where that is installed") {
+  const std::string dir = "/usr/share/datasets/fashion-mnist";
+  if (!std::filesystem::exists(dir)) return;
+  const data::MnistData train = data::load_mnist(dir, data::Split::train);
+  CHECK(train.images.shape() == Dims{60000, 28, 28});
+  CHECK(data::load_mnist(dir, data::Split::test).labels.shape() == Dims{10000});
+  int counts[10] = {};
+  for (std::uint8_t label : train.labels.span<std::uint8_t>()) ++counts[label];
+  for (int c : counts) CHECK(c == 6000);
+  CHECK(std::string(data::fashion_mnist_classes[train.labels.data<std::uint8_t>()[0]]) == "ankle boot");
+}
