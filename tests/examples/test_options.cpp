@@ -1,16 +1,11 @@
-// The parts of the mnist program that can be wrong without a training run: command line, messages, progress,
-// report. Depends on the program's own sources (included, since a program cannot be linked) and doctest.
+// The command line of the training programs. Depends on their own source (included, since a program cannot be
+// linked) and doctest.
 #include <doctest/doctest.h>
 
-#include <cmath>
 #include <string>
 #include <vector>
 
-#include <thalweg/autograd/tensor/factories.hpp>
-
 #include "../../examples/common/options.cpp"
-#include "../../examples/mnist/progress.cpp"
-#include "../../examples/mnist/report.cpp"
 
 namespace {
 
@@ -36,7 +31,7 @@ std::string complaint(const std::vector<const char*>& words) {
 
 }  // namespace
 
-TEST_CASE("mnist: defaults and every flag") {
+TEST_CASE("training programs: defaults and every flag") {
   const examples::Options d = parse({});
   CHECK(d.epochs == 20);
   CHECK(d.batch_size == 128);
@@ -82,7 +77,7 @@ TEST_CASE("training programs: where checkpoints go") {
   CHECK(complaint({"--load", "x", "--resume"}).find("--load") != std::string::npos);
 }
 
-TEST_CASE("mnist: a bad value names its flag") {
+TEST_CASE("training programs: a bad value names its flag") {
   for (const char* flag : {"--epochs", "--batch-size", "--lr", "--threads", "--limit"})
     for (const char* bad : {"nan", "-1", "0", "x", "", "1x", "1e400", "inf", " 1", "0x10"}) {
       CAPTURE(flag);
@@ -105,7 +100,7 @@ TEST_CASE("mnist: a bad value names its flag") {
   CHECK(complaint({"stray"}).find("argument") != std::string::npos);
 }
 
-TEST_CASE("mnist: an unknown option names the nearest, and prefixes are not guessed") {
+TEST_CASE("training programs: an unknown option names the nearest, and prefixes are not guessed") {
   CHECK(complaint({"--epoch", "1"}) == "unknown option '--epoch'; the nearest is '--epochs'");
   CHECK(complaint({"--batchsize=3"}).find("'--batch-size'") != std::string::npos);
   CHECK(complaint({"--treads", "2"}).find("'--threads'") != std::string::npos);
@@ -115,39 +110,4 @@ TEST_CASE("mnist: an unknown option names the nearest, and prefixes are not gues
   for (const char* flag : {"--epochs", "--batch-size", "--lr", "--seed", "--threads", "--data-dir", "--limit",
                            "--json", "--save", "--load", "--quiet", "--help", "--model", "--resume", "--report"})
     CHECK(examples::help_text(program).find(flag) != std::string::npos);
-}
-
-TEST_CASE("mnist: progress fits the terminal, whatever its width") {
-  const mnist::Score score{0.12345, 0.98765};
-  for (int width : {1, 10, 40, 80, 200}) {
-    const std::string s = mnist::bar_text({.bar = true, .width = width}, 3, 20, 50, 100, score, 65);
-    CHECK(static_cast<int>(s.size()) <= std::max(1, width - 1));
-  }
-  CHECK(mnist::bar_text({.width = 80}, 3, 20, 50, 100, score, 65) ==
-        "epoch  3/20  [=========>        ]  50%  loss 0.1235  accuracy 0.9877  1:05 left");
-  CHECK(mnist::bar_text({.width = 80}, 3, 20, 100, 100, score, 0).find("[==================] 100%") !=
-        std::string::npos);
-  CHECK(mnist::clock_text(3753) == "1:02:33");
-  CHECK(mnist::clock_text(-1) == "-:--");
-  CHECK(mnist::clock_text(std::nan("")) == "-:--");
-}
-
-TEST_CASE("mnist: the report is JSON, also when the loss is not a number") {
-  mnist::EpochResult e{2, {0.5, 0.75}, {std::nan(""), 0.25}, 1.5};
-  CHECK(
-      mnist::to_json(e) ==
-      R"({"event":"epoch","epoch":2,"loss":0.5,"accuracy":0.75,"val_loss":null,"val_accuracy":0.25,"seconds":1.500})");
-  mnist::Result r{{0.125, 0.5}, 3, 2.25, "00ff"};
-  CHECK(
-      mnist::to_json(r) ==
-      R"({"event":"result","test_accuracy":0.5,"test_loss":0.125,"epochs":3,"train_seconds":2.250,"params_hash":"00ff"})");
-  using thalweg::from;
-  const std::string hash = mnist::hash_of({from({1.f, 2.f}), from({3.f})});
-  CHECK(hash.size() == 16);
-  CHECK(hash == mnist::hash_of({from({1.f, 2.f}), from({3.f})}));
-  CHECK(hash != mnist::hash_of({from({1.f, 2.f}), from({3.0000002f})}));
-  CHECK(mnist::hash_of({}) == "cbf29ce484222325");
-  CHECK_THROWS_AS(mnist::JsonFile("/no-such-directory/x"), thalweg::IoError);
-  mnist::JsonFile full("/dev/full");
-  CHECK_THROWS_AS(full.line("{}"), thalweg::IoError);
 }
