@@ -50,8 +50,9 @@ struct Augmentation {
 /// centre, M = rotation . shift . shear . zoom:
 ///   [cos r, -sin r, 0; sin r, cos r, 0; 0, 0, 1] [1, 0, shift_x; 0, 1, shift_y; 0, 0, 1]
 ///   [1, -sin s, 0; 0, cos s, 0; 0, 0, 1] [zoom_x, 0, 0; 0, zoom_y, 0; 0, 0, 1].
-/// That is Keras since keras-preprocessing 1.1.1 on square images. On others it differs: Keras exchanges
-/// height and width when it centres, and its two shifts.
+/// Keras 3 composes the same for square images, but moves rows by the shift drawn for the width and columns
+/// by that for the height; for other images it also takes half the height for the centre's column and half
+/// the width for its row.
 kernels::AffineMap affine_map(const Augmentation& a, std::int64_t height, std::int64_t width) noexcept;
 
 /// images[n] after augmentations[n]: one bilinear resampling along affine_map, the channel shift, the

@@ -26,7 +26,13 @@ CASES = {
     "column": ("column", 5, 0.3, 1.2, 0, 0.9, 1.1, 0, 0),
     "pixel": ("pixel", 30, 0.2, -0.1, 0, 1.2, 1.2, 0, 0),
 }
-SHAPES = {"square": (3, 12, 12), "wide": (1, 7, 37), "tall": (2, 21, 5), "column": (1, 9, 1), "pixel": (2, 1, 1)}
+SHAPES = {
+    "square": (3, 12, 12),
+    "wide": (1, 7, 37),
+    "tall": (2, 21, 5),
+    "column": (1, 9, 1),
+    "pixel": (2, 1, 1),
+}
 
 
 def map_of(height, width, rotation, shift_x, shift_y, shear, zoom_x, zoom_y):
@@ -45,9 +51,12 @@ def map_of(height, width, rotation, shift_x, shift_y, shear, zoom_x, zoom_y):
 def resampled(image, case, mode):
     *motion, horizontal, vertical = case[1:]
     m = map_of(image.shape[1], image.shape[2], *motion)
-    planes = [ndimage.affine_transform(p.astype(np.float64), m[:2, :2], m[:2, 2], order=1, mode=mode, cval=CONSTANT)
-              for p in image]
-    out = np.stack(planes)
+    out = np.stack([
+        ndimage.affine_transform(
+            plane.astype(np.float64), m[:2, :2], m[:2, 2], order=1, mode=mode, cval=CONSTANT
+        )
+        for plane in image
+    ])
     if horizontal:
         out = out[:, :, ::-1]
     if vertical:
@@ -59,7 +68,8 @@ def write(path, arrays):
     header, data = {}, b""
     for name, a in arrays.items():
         dtype = {"float32": "F32", "float64": "F64"}[a.dtype.name]
-        header[name] = {"dtype": dtype, "shape": list(a.shape), "data_offsets": [len(data), len(data) + a.nbytes]}
+        offsets = [len(data), len(data) + a.nbytes]
+        header[name] = {"dtype": dtype, "shape": list(a.shape), "data_offsets": offsets}
         data += a.tobytes()
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
