@@ -8,8 +8,10 @@
 #include <thalweg/autograd/tensor/factories.hpp>
 #include <thalweg/autograd/tensor/generator.hpp>
 #include <thalweg/autograd/tensor/tensor.hpp>
+#include <thalweg/data/cifar.hpp>
 #include <thalweg/data/dataset.hpp>
 #include <thalweg/data/idx.hpp>
+#include <thalweg/data/image_transforms.hpp>
 #include <thalweg/data/loader.hpp>
 #include <thalweg/io/safetensors.hpp>
 #include <thalweg/nn/nn.hpp>
