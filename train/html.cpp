@@ -30,20 +30,21 @@ void append_escaped(std::string& to, char c) {
 
 std::string not_finite(double v) { return std::isnan(v) ? "NaN" : v > 0 ? "Inf" : "\u2212Inf"; }
 
-/// "-" as a minus sign, and an exponent without leading zeros: "3.2e-05" as "3.2e-5".
+/// A minus sign for "-".
 std::string tidy(std::string s) {
-  const std::size_t e = s.find('e');
-  if (e != std::string::npos) {
-    std::size_t digits = e + 1;
-    if (s[digits] == '+') s.erase(digits, 1);
-    if (s[digits] == '-') ++digits;
-    while (digits + 1 < s.size() && s[digits] == '0') s.erase(digits, 1);
-  }
   if (s.starts_with('-')) s.replace(0, 1, "\u2212");
   return s;
 }
 
-std::string scientific(double v) { return tidy(fmt::format("{:.3g}", v)); }
+/// Three significant digits without zeros at their end: "3.2e-5", "1e15".
+std::string scientific(double v) {
+  const std::string s = fmt::format("{:.2e}", v);
+  const std::size_t e = s.find('e');
+  std::string digits = s.substr(0, e);
+  digits.erase(digits.find_last_not_of('0') + 1);
+  if (digits.ends_with('.')) digits.pop_back();
+  return tidy(fmt::format("{}e{}", digits, std::stoi(s.substr(e + 1))));
+}
 
 }  // namespace
 
@@ -65,7 +66,7 @@ std::string number(double v) {
   if (!std::isfinite(v)) return not_finite(v);
   const double size = std::abs(v);
   if (size == 0) return "0";
-  if (size >= 1e15 || size < 1e-4) return scientific(v);
+  if (size >= 1e15 || size < 0.9999e-3) return scientific(v);
   if (size >= 999.95) return thousands(std::llround(v));
   return fixed(v, std::clamp(3 - static_cast<int>(std::floor(std::log10(size))), 1, 6));
 }
@@ -109,7 +110,7 @@ std::string duration(double seconds) {
 }
 
 std::string label(std::string_view name) {
-  std::string s(name);
+  std::string s = name.starts_with("val_") ? "validation " + std::string(name.substr(4)) : std::string(name);
   std::replace(s.begin(), s.end(), '_', ' ');
   if (!s.empty() && s[0] >= 'a' && s[0] <= 'z') s[0] = static_cast<char>(s[0] - 'a' + 'A');
   return s;

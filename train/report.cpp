@@ -92,13 +92,13 @@ std::string model(const RunReport& r) {
                                 html::number(static_cast<double>(s.bytes) / (1 << 20)));
   if (s.buffers > 0) out += fmt::format("; {} numbers in buffers", html::thousands(s.buffers));
   out += ".</p>\n<div class=\"scroll\"><table class=\"model\"><thead><tr><th scope=\"col\">Name</th><th scope=\"col\">"
-         "Layer</th><th scope=\"col\">Output</th><th scope=\"col\" class=\"num\">Parameters</th></tr></thead>\n<tbody>\n";
+         "Layer</th><th scope=\"col\">Output</th><th scope=\"col\" class=\"num\">Parameters</th><td></td></tr></thead>\n<tbody>\n";
   for (const nn::SummaryRow& row : s.rows)
     out += fmt::format(
-        "<tr><th scope=\"row\">{}</th><td>{}</td><td class=\"num\">{}</td><td class=\"num share\" style=\"--w:{:.1f}%\">"
-        "{}</td></tr>\n",
+        "<tr><th scope=\"row\">{}</th><td>{}</td><td class=\"dims\">{}</td><td class=\"num\">{}</td>"
+        "<td class=\"part\"><span style=\"width:{:.1f}%\"></span></td></tr>\n",
         html::escape(row.name), html::escape(row.layer), row.called ? html::escape(to_string(row.output)) : "\u2013",
-        100 * static_cast<double>(row.own) / static_cast<double>(most), html::thousands(row.own));
+        html::thousands(row.own), 100 * static_cast<double>(row.own) / static_cast<double>(most));
   return out + "</tbody></table></div></section>\n";
 }
 

@@ -55,7 +55,7 @@ std::string share_text(std::int64_t part, std::int64_t whole) {
 std::string matrix_cell(const Confusion& m, const Totals& t, std::size_t i, std::size_t j) {
   const std::int64_t v = m.count(i, j);
   if (v == 0) return "<td class=\"zero\">0</td>";
-  const double shade = i == j ? 0.15 + 0.75 * share(v, t.given[i]) : 0.08 + 0.72 * share(v, t.most_wrong);
+  const double shade = i == j ? 0.15 + 0.75 * share(v, t.given[i]) : 0.03 + 0.77 * share(v, t.most_wrong);
   return fmt::format("<td class=\"{}{}\" style=\"--a:{:.2f}\" title=\"{} taken for {}: {}, {} of them\">{}</td>",
                      i == j ? "hit" : "miss", shade > 0.5 ? " deep" : "", shade, html::escape(m.classes[i]),
                      html::escape(m.classes[j]), v, share_text(v, t.given[i]), html::thousands(v));
@@ -63,8 +63,7 @@ std::string matrix_cell(const Confusion& m, const Totals& t, std::size_t i, std:
 
 std::string matrix_table(const Confusion& m, const Totals& t) {
   const std::size_t n = m.classes.size();
-  std::string out = "<div class=\"scroll\"><table class=\"matrix num\"><caption>Rows: the given class. Columns: what the "
-                    "model said.</caption><thead><tr><td></td>";
+  std::string out = "<div class=\"scroll\"><table class=\"matrix num\"><thead><tr><td></td>";
   for (const std::string& name : m.classes)
     out += fmt::format("<th scope=\"col\" class=\"up\"><span>{}</span></th>", html::escape(name));
   out += "<th scope=\"col\" class=\"sum\">Recall</th></tr></thead>\n<tbody>\n";
@@ -76,7 +75,8 @@ std::string matrix_table(const Confusion& m, const Totals& t) {
   out += "</tbody><tfoot><tr><th scope=\"row\">Precision</th>";
   for (std::size_t j = 0; j < n; ++j)
     out += fmt::format("<td class=\"sum\">{}</td>", share_text(m.count(j, j), t.predicted[j]));
-  return out + fmt::format("<td class=\"sum all\">{}</td></tr></tfoot></table></div>\n", share_text(t.right, t.all));
+  return out + fmt::format("<td class=\"sum all\">{}</td></tr></tfoot></table></div>\n"
+                           "<p class=\"note\">Rows: the given class. Columns: what the model said.</p>", share_text(t.right, t.all));
 }
 
 /// Many classes: a pixel for each count, darker for more, and the classes' figures as a list.
@@ -183,7 +183,7 @@ std::string mistakes(const RunReport& r) {
     const std::string number = m.index >= 0 ? fmt::format("No. {}: ", m.index) : "";
     out += fmt::format(
         "<figure class=\"shot\" title=\"{0}loss {1}\"><img src=\"{2}\" alt=\"{3}, taken for {4}\"/><figcaption><span>{3} "
-        "<i>\u2192</i> <b>{4}</b></span> <span class=\"num\">{5}</span></figcaption></figure>\n",
+        "<i>\u2192</i> <b>{4}</b></span><span class=\"num\">{5}</span></figcaption></figure>\n",
         number, html::number(m.loss), picture_address(m.picture), given, predicted, html::fixed(m.probability, 2));
   }
   return out + "</div></section>\n";

@@ -45,15 +45,18 @@ std::string metric_chart(const RunReport& r, std::string_view name, const Series
   return svg::draw(c);
 }
 
-std::string rate_chart(const RunReport& r, const std::optional<Best>& best_epoch) {
+constexpr double low_height = 130;  // of the charts that are not about how well it went
+
+std::string rate_chart(const RunReport& r) {
   const Series* lr = find(r, "lr");
   if (!lr) return {};
   svg::Chart c{.title = "Learning rate", .lines = {{"rate", lr->values}}, .first_epoch = r.first_epoch,
-               .epochs = epochs(r), .scale = svg::Scale::logarithmic, .steps = true};
-  if (best_epoch) c.best = best_epoch->epoch;
+               .epochs = epochs(r), .scale = svg::Scale::logarithmic, .steps = true, .height = low_height};
   std::int64_t changes = 0;
   for (std::size_t i = 1; i < lr->values.size(); ++i) changes += lr->values[i] != lr->values[i - 1] ? 1 : 0;
-  c.note = changes == 0 ? "constant" : fmt::format("changed {} {}", changes, changes == 1 ? "time" : "times");
+  c.note = changes == 0  ? "constant"
+           : changes > 5 ? fmt::format("{} to {}", html::compact(lr->values.front()), html::compact(lr->values.back()))
+                         : fmt::format("changed {} {}", changes, changes == 1 ? "time" : "times");
   return svg::draw(c);
 }
 
@@ -62,7 +65,8 @@ std::string speed_chart(const RunReport& r) {
   const Series* shown = rate ? rate : find(r, "seconds");
   if (!shown) return {};
   svg::Chart c{.title = rate ? "Throughput" : "Time per epoch", .lines = {{rate ? "images/s" : "time", shown->values}},
-               .first_epoch = r.first_epoch, .epochs = epochs(r), .scale = svg::Scale::from_zero, .area = true};
+               .first_epoch = r.first_epoch, .epochs = epochs(r), .scale = svg::Scale::from_zero, .area = true,
+               .height = low_height};
   if (!rate) c.unit = " s";
   double sum = 0;
   std::int64_t n = 0;
@@ -77,9 +81,9 @@ std::string memory_chart(const RunReport& r) {
   const Series *peak = find(r, "memory_peak"), *live = find(r, "memory_live");
   if (!peak && !live) return {};
   svg::Chart c{.title = "Memory of tensors", .first_epoch = r.first_epoch, .epochs = epochs(r),
-               .scale = svg::Scale::from_zero, .area = true, .unit = " MiB"};
+               .scale = svg::Scale::from_zero, .area = true, .unit = " MiB", .height = low_height};
   double most = 0;
-  for (const auto& [name, series] : {std::pair{"peak", peak}, std::pair{"at epoch end", live}}) {
+  for (const auto& [name, series] : {std::pair{"peak", peak}, std::pair{"kept", live}}) {
     if (!series) continue;
     c.lines.push_back({name, scaled(series->values, 1.0 / (1 << 20)), series == live && peak != nullptr});
     for (const double v : c.lines.back().values) most = v > most ? v : most;
@@ -151,7 +155,8 @@ std::string curves(const RunReport& r) {
     done.push_back(name);
     out += metric_chart(r, name, find(r, name), find(r, "val_" + std::string(name)), at);
   }
-  return out + rate_chart(r, at) + speed_chart(r) + memory_chart(r) + "</div></section>\n";
+  return out + "</div>\n<div class=\"charts low\">\n" + rate_chart(r) + speed_chart(r) + memory_chart(r) +
+         "</div></section>\n";
 }
 
 std::string epoch_table(const RunReport& r) {

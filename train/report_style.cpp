@@ -31,7 +31,7 @@ header { display: flex; flex-wrap: wrap; align-items: baseline; gap: 4px 16px; m
 .date { margin-left: auto; font-size: 13px; }
 .lead { margin: -8px 0 14px; font-size: 14px; }
 .note { font-size: 13px; margin-top: 8px; }
-.num, .tile dd, .draw text, .read, .facts dd { font-variant-numeric: tabular-nums; }
+.num, .dims, .tile dd, .draw text, .read, .facts dd { font-variant-numeric: tabular-nums; }
 
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 1px;
   background: var(--rule); border: 1px solid var(--rule); border-radius: 10px; overflow: hidden; }
@@ -45,16 +45,18 @@ header { display: flex; flex-wrap: wrap; align-items: baseline; gap: 4px 16px; m
 .notice.warn { background: var(--warn-paper); color: var(--warn); }
 
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); gap: 16px; }
+.charts + .charts { margin-top: 16px; }
+.charts.low { grid-template-columns: repeat(auto-fit, minmax(min(100%, 310px), 1fr)); }
 .chart { background: var(--card); border: 1px solid var(--rule); border-radius: 10px; padding: 14px 16px 12px; min-width: 0; }
 .chart figcaption { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 14px; min-height: 24px; }
 .chart b { font-weight: 650; }
 .read { color: var(--soft); font-size: 13px; line-height: 24px; }
-.plot { padding: 22px 82px 26px 50px; }
-.draw { display: block; overflow: visible; }
+.plot { padding: 22px 82px 26px 50px; } .solo .plot { padding-right: 66px; } .low .plot { padding-top: 10px; }
+.draw { display: block; } .draw, .draw svg { overflow: visible; }
 .draw text { font-size: 12px; fill: var(--soft); }
 .draw .rule { stroke: var(--rule); stroke-width: 1; shape-rendering: crispEdges; }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: butt; vector-effect: non-scaling-stroke; }
-.line.s0 { stroke-width: 2.4; }
+.line.s0 { stroke-width: 2.4; } .dense .line { stroke-width: 1.3; }
 .dash { stroke-dasharray: 6 3.5; }
 .s0 { stroke: var(--s0); fill: var(--s0); } .s1 { stroke: var(--s1); fill: var(--s1); }
 .line.s0, .line.s1 { fill: none; }
@@ -90,7 +92,6 @@ summary { padding: 10px 0; cursor: pointer; font-size: 14px; color: var(--soft);
 .count small { display: inline-block; min-width: 50px; text-align: right; font-size: 12.5px; color: var(--soft); }
 .bar { grid-column: span 2; height: 4px; border-radius: 2px; background: var(--rule); overflow: hidden; }
 .bar b { display: block; height: 100%; background: rgb(var(--miss)); }
-.matrix caption { caption-side: bottom; text-align: left; padding: 12px 0 0; color: var(--soft); font-size: 13px; }
 .matrix { border-collapse: separate; border-spacing: 2px; }
 .matrix td { min-width: 44px; padding: 6px 7px; text-align: center !important; border-radius: 4px; font-size: 13px; }
 .matrix thead th { border: 0; }
@@ -107,21 +108,25 @@ summary { padding: 10px 0; cursor: pointer; font-size: 14px; color: var(--soft);
 .shot { font-size: 12.5px; line-height: 1.4; min-width: 0; }
 .shot img { display: block; width: 100%; aspect-ratio: 1; object-fit: contain; image-rendering: pixelated; border-radius: 6px;
   background: var(--rule); }
-.shot figcaption { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 6px; margin-top: 5px; }
+.shot figcaption { margin-top: 5px; } .shot span { display: block; }
 .shot b { font-weight: 650; } .shot .num { color: var(--soft); }
 
 .model { width: 100%; background: var(--card); border: 1px solid var(--rule); }
 .model th[scope=row], .model td { white-space: nowrap; }
-.share { background: linear-gradient(var(--bar), var(--bar)) right center / var(--w) 70% no-repeat; }
+.part { width: 22%; min-width: 90px; padding-left: 0; }
+.part span { display: block; height: 8px; border-radius: 2px; background: var(--bar); }
 .facts { background: var(--card); border: 1px solid var(--rule); border-radius: 10px; padding: 6px 18px; }
 .facts div { display: grid; grid-template-columns: 160px 1fr; gap: 0 16px; padding: 7px 0; font-size: 14px; }
 .facts div + div { border-top: 1px solid var(--rule); }
 .facts dt { color: var(--soft); } .facts dd { overflow-wrap: anywhere; white-space: pre-wrap; }
 
+@media (min-width: 970px) {
+  .charts:not(.low) .chart:last-child:nth-child(odd) { grid-column: 1 / -1; }
+}
 @media (max-width: 640px) {
   main { padding: 22px 14px 40px; }
   .date { margin-left: 0; width: 100%; }
-  .chart { padding: 12px 12px 8px; } .plot { padding: 22px 74px 26px 44px; }
+  .chart { padding: 12px 12px 8px; } .plot { padding: 22px 76px 26px 40px; } .solo .plot { padding-right: 58px; }
   .tile { padding: 12px 14px; } .tile.first dd { font-size: 42px; }
   .facts div { grid-template-columns: 1fr; }
   .grid { grid-template-columns: repeat(auto-fill, minmax(100px, 1fr)); gap: 12px 10px; }

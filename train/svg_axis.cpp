@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include <thalweg/train/html.hpp>
 
@@ -44,11 +45,12 @@ Axis logarithmic(double low, double high) {
   Axis a{.logarithmic = true};
   const int below = last <= first ? 1 : 0;  // one power of ten, constant: in the middle of two decades
   last = std::max(last, first + below);
-  a.low = std::pow(10, first - below), a.high = std::pow(10, last);
+  a.low = std::pow(10, first - below);
+  a.high = std::min(std::pow(10, last), std::numeric_limits<double>::max());
   const int decades = last - first + below, stride = (decades + 5) / 6;
   for (int k = first - below; k <= last; k += stride) {
-    a.ticks.push_back(std::pow(10, k));
-    if (decades > 2 || k == last) continue;
+    a.ticks.push_back(std::min(std::pow(10, k), a.high));
+    if (decades > 1 || k == last) continue;
     for (const double factor : {2.0, 5.0}) a.ticks.push_back(factor * std::pow(10, k));
   }
   return a;
@@ -81,7 +83,7 @@ Axis axis(double low, double high, Scale scale) {
 
 std::vector<std::int64_t> epoch_ticks(std::int64_t first, std::int64_t last) {
   const auto step = std::max<std::int64_t>(
-      1, std::llround(round_up(std::max(1.0, static_cast<double>(last - first) / 6))));
+      1, std::llround(round_up(std::max(1.0, static_cast<double>(last - first) / (last < 1000 ? 7 : 5)))));
   std::vector<std::int64_t> ticks;
   for (std::int64_t t = (first + step - 1) / step * step; t <= last; t += step) ticks.push_back(t);
   const auto room = [&](std::int64_t gap) { return 10 * gap >= 6 * step; };

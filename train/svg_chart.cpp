@@ -13,7 +13,6 @@
 namespace thalweg::train::svg {
 namespace {
 
-constexpr double height = 200;       // pixels of the plot
 constexpr double width = 1000;       // units of the lines' own coordinates, stretched to the plot's width
 constexpr std::size_t most_points = 1200, most_bands = 300, most_dots = 40;
 
@@ -32,7 +31,7 @@ class Drawing {
   double x(double epoch) const {
     return c_.epochs < 2 ? 0.5 : std::clamp(epoch / static_cast<double>(c_.epochs - 1), 0.0, 1.0);
   }
-  double y(double value) const { return height * (1 - std::clamp(axis_.at(value), 0.0, 1.0)); }
+  double y(double value) const { return c_.height * (1 - std::clamp(axis_.at(value), 0.0, 1.0)); }
   std::string value_text(double v) const;
   std::string summary() const;
   std::string path(const std::vector<Point>& run) const;
@@ -64,7 +63,7 @@ Axis Drawing::range() {
 }
 
 std::string Drawing::value_text(double v) const {
-  const std::string s = c_.unit == "%" ? html::fixed(v, 2) : axis_.logarithmic ? html::compact(v) : html::number(v);
+  const std::string s = c_.unit == "%" ? html::fixed(v, 2) : c_.steps ? html::compact(v) : html::number(v);
   return std::isfinite(v) ? s + c_.unit : s;
 }
 
@@ -125,17 +124,18 @@ void Drawing::grid() {
   }
   for (const std::int64_t t : epoch_ticks(c_.first_epoch, c_.first_epoch + c_.epochs - 1))
     put(R"(<text x="{:.2f}%" y="{:.0f}" dy="1.5em" text-anchor="middle">{}</text>)",
-        100 * x(static_cast<double>(t - c_.first_epoch)), height, t);
+        100 * x(static_cast<double>(t - c_.first_epoch)), c_.height, t);
 }
 
 void Drawing::lines() {
-  put(R"(<svg width="100%" height="{0:.0f}" viewBox="0 0 {1:.0f} {0:.0f}" preserveAspectRatio="none">)", height, width);
+  put(R"(<svg width="100%" height="{0:.0f}" viewBox="0 0 {1:.0f} {0:.0f}" preserveAspectRatio="none">)", c_.height, width);
   for (std::size_t i = c_.lines.size(); i-- > 0;) {
     const Line& line = c_.lines[i];
     for (const std::vector<Point>& run : pieces(line.values)) {
       const std::string d = path(run);
       if (c_.area && run.size() > 1)
-        put(R"(<path class="area s{}" d="{}V{:.0f}H{:.2f}Z"/>)", i, d, height, width * x(run.front().epoch - (c_.steps ? 0.5 : 0)));
+        put(R"(<path class="area s{}" d="{}V{:.0f}H{:.2f}Z"/>)", i, d, c_.height,
+            width * x(run.front().epoch - (c_.steps ? 0.5 : 0)));
       if (run.size() > 1 || c_.steps)
         put(R"(<path class="line s{}{}" d="{}"/>)", i, line.dashed ? " dash" : "", d);
     }
@@ -168,17 +168,17 @@ void Drawing::gaps() {
     const double from = x(static_cast<double>(i) - 0.5), to = x(static_cast<double>(next) - 0.5);
     const bool only = c_.epochs < 2;
     put(R"(<rect class="gap" x="{:.2f}%" width="{:.2f}%" y="0" height="{:.0f}"/>)", only ? 0 : 100 * from,
-        only ? 100 : 100 * (to - from), height);
+        only ? 100 : 100 * (to - from), c_.height);
     put(R"(<text class="bad" x="{:.2f}%" y="{:.0f}" dy="-6" text-anchor="middle">{}</text>)",
-        only ? 50 : 50 * (from + to), height, what);
+        only ? 50 : 50 * (from + to), c_.height, what);
   }
 }
 
 void Drawing::best() {
   if (!c_.best || *c_.best < 0 || *c_.best >= c_.epochs) return;
   const double at = x(static_cast<double>(*c_.best));
-  put(R"(<line class="best" x1="{0:.2f}%" x2="{0:.2f}%" y1="0" y2="{1:.0f}"/>)", 100 * at, height);
-  put(R"(<text class="best" x="{:.2f}%" y="0" dy="-5" text-anchor="{}">best epoch {}</text>)", 100 * at,
+  put(R"(<line class="best" x1="{0:.2f}%" x2="{0:.2f}%" y1="0" y2="{1:.0f}"/>)", 100 * at, c_.height);
+  put(R"(<text class="best" x="{:.2f}%" y="0" dy="-8" text-anchor="{}">best epoch {}</text>)", 100 * at,
       at < 0.15 ? "start" : at > 0.8 ? "end" : "middle", c_.first_epoch + *c_.best);
   const auto i = static_cast<std::size_t>(*c_.best);
   if (!c_.lines.empty() && i < c_.lines[0].values.size() && std::isfinite(c_.lines[0].values[i]))
@@ -200,27 +200,30 @@ void Drawing::end_labels() {
   }
   std::stable_sort(labels.begin(), labels.end(), [](const Label& a, const Label& b) { return a.y < b.y; });
   constexpr double apart = 33;
+  const bool one = c_.lines.size() == 1;
   for (std::size_t i = 1; i < labels.size(); ++i)
     labels[i].y = std::max(labels[i].y, labels[i - 1].y + apart);
-  if (!labels.empty()) labels.back().y = std::min(labels.back().y, height - 8);
+  if (!labels.empty()) labels.back().y = std::min(labels.back().y, c_.height - (one ? 0 : 16));
   for (std::size_t i = labels.size(); i-- > 1;)
     labels[i - 1].y = std::min(labels[i - 1].y, labels[i].y - apart);
   for (const Label& l : labels) {
-    put(R"(<text class="end s{}" x="100%" y="{:.1f}" dx="10">{}</text>)", l.line, l.y,
-        html::escape(c_.lines[l.line].name));
-    put(R"(<text class="end num" x="100%" y="{:.1f}" dx="10" dy="1.25em">{}</text>)", l.y, l.value);
+    if (!one)
+      put(R"(<text class="end s{}" x="100%" y="{:.1f}" dx="10">{}</text>)", l.line, l.y,
+          html::escape(c_.lines[l.line].name));
+    put(R"(<text class="end num" x="100%" y="{:.1f}" dx="10" dy="{}">{}</text>)", l.y, one ? ".32em" : "1.25em",
+        l.value);
   }
 }
 
 /// What the pointer finds: a column for each epoch, or for a few where there are very many.
 void Drawing::bands() {
   const auto n = static_cast<std::size_t>(c_.epochs), stride = (n + most_bands - 1) / most_bands;
-  put(R"(<line class="cross" x1="0" x2="0" y1="0" y2="{:.0f}"/>)", height);
+  put(R"(<line class="cross" x1="0" x2="0" y1="0" y2="{:.0f}"/>)", c_.height);
   for (std::size_t i = 0; i < n; i += stride) {
     const double from = n < 2 ? 0 : x(static_cast<double>(i) - 0.5);
     const double to = n < 2 ? 1 : x(static_cast<double>(i + stride) - 0.5);
     put(R"(<rect class="hit" x="{:.2f}%" width="{:.2f}%" y="0" height="{:.0f}" data-x="{:.2f}%"><title>epoch {})",
-        100 * from, 100 * (to - from), height, 100 * x(static_cast<double>(i)),
+        100 * from, 100 * (to - from), c_.height, 100 * x(static_cast<double>(i)),
         c_.first_epoch + static_cast<std::int64_t>(i));
     for (const Line& line : c_.lines)
       if (i < line.values.size())
@@ -243,10 +246,10 @@ std::string Drawing::summary() const {
 }
 
 std::string Drawing::figure() {
-  put(R"(<figure class="chart"><figcaption><b>{}</b><span class="read">{}</span></figcaption>)",
-      html::escape(c_.title), html::escape(c_.note + (axis_.logarithmic ? " (log scale)" : "")));
+  put(R"(<figure class="chart{}{}"><figcaption><b>{}</b><span class="read">{}</span></figcaption>)",
+      c_.lines.size() == 1 ? " solo" : "", c_.epochs > 300 ? " dense" : "", html::escape(c_.title), html::escape(c_.note + (axis_.logarithmic ? " (log scale)" : "")));
   put(R"(<div class="plot"><svg class="draw" role="img" aria-label="{}" width="100%" height="{:.0f}">)",
-      html::escape(summary()), height);
+      html::escape(summary()), c_.height);
   if (any_) grid();
   gaps();
   lines();
@@ -254,7 +257,7 @@ std::string Drawing::figure() {
   best();
   end_labels();
   if (!any_)
-    put(R"(<text x="50%" y="{:.0f}" text-anchor="middle">no finite value</text>)", height / 2);
+    put(R"(<text x="50%" y="{:.0f}" text-anchor="middle">no finite value</text>)", c_.height / 2);
   bands();
   put("</svg></div></figure>\n");
   return std::move(out_);

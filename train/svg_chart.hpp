@@ -28,6 +28,7 @@ struct Chart {
   bool area = false;                 ///< shaded down to the axis
   std::string unit{};                ///< after the numbers: "%", " MiB"
   std::optional<std::int64_t> best{};///< the epoch to mark, counted from 0
+  double height = 200;               ///< of the plot, in pixels
   std::string note{};                ///< beside the title, until the pointer shows an epoch
 };
 
