@@ -49,7 +49,7 @@ struct CutoutOptions {
 class Cutout final : public Transform {
  public:
   /// Throws ValueError unless size >= 0 and 0 <= count <= 16.
-  explicit Cutout(CutoutOptions options = {}, Loc loc = Loc::here());
+  explicit Cutout(CutoutOptions options, Loc loc = Loc::here());
   Tensor operator()(const Tensor& x, std::span<const std::int64_t> indices,
                     std::uint64_t epoch) const override;
 
