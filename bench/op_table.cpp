@@ -44,6 +44,7 @@ OpCall near_one(bool large) {  // products that neither vanish nor overflow
   return {.in = {square(large, large ? 0.99999 : 0.9, large ? 1.00001 : 1.1)}, .attrs = attrs(thalweg::Over{})};
 }
 OpCall cumprod(bool large) { return {.in = {square(large, 0.99, 1.01)}, .attrs = attrs(ops::CumProd::Attrs{-1})}; }
+OpCall others(bool large) { return {.in = {square(large, 0.99, 1.01)}, .attrs = attrs(ops::ProdOthers::Attrs{-1})}; }
 OpCall recurrence(bool large) {
   return {.in = {square(large, -0.9, 0.9), square(large)}, .attrs = attrs(thalweg::RecurrenceOptions{})};
 }
@@ -229,6 +230,7 @@ const std::vector<OpEntry>& op_table() {
       {"cumsum", "", &along<ops::CumSum::Attrs, -1>},
       {"cumsum", "columns", &along<ops::CumSum::Attrs, 0>, "", "cumsum 0"},
       {"cumprod", "", &cumprod},
+      {"prod_others", "", &others, "libtorch has no product of all but one"},
       {"recurrence", "", &recurrence, "libtorch has no first-order linear filter"},
       {"gather", "", &gather},
       {"scatter_add", "", &scatter},

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include <thalweg/autograd/base/memory.hpp>
 #include <thalweg/ops/kernels/convert_rows.hpp>
@@ -148,6 +149,31 @@ struct NormFold {
   }
 };
 
+/// Some lines of a recurrence: the first element of each operand's line, and the step along it.
+template <class T, std::int64_t L>
+struct Lines {
+  const T *a[L], *b[L];
+  T* y[L];
+  std::int64_t a_step, b_step, y_step;
+};
+
+/// Side by side, because the steps of one line wait for one another. `a` stands at the coefficient of the first step that
+/// has one.
+template <class T, std::int64_t L>
+void recur(const Lines<T, L>& at, std::int64_t n) noexcept {
+  double state[L];
+  for (std::int64_t l = 0; l < L; ++l) {
+    state[l] = static_cast<double>(at.b[l][0]);
+    at.y[l][0] = at.b[l][0];
+  }
+  for (std::int64_t j = 1; j < n; ++j)
+    for (std::int64_t l = 0; l < L; ++l) {
+      const double carried = static_cast<double>(at.a[l][(j - 1) * at.a_step]) * state[l];
+      state[l] = static_cast<double>(at.b[l][j * at.b_step]) + carried;
+      at.y[l][j * at.y_step] = static_cast<T>(state[l]);
+    }
+}
+
 template <class T>
 void recurrence_of(const ConstView& a, const ConstView& b, const View& y, int dim, bool reverse,
                    bool lagged) {
@@ -160,27 +186,27 @@ void recurrence_of(const ConstView& a, const ConstView& b, const View& y, int di
   }
   const std::int64_t n = y.shape[dim];
   if (n == 0) return;
-  const std::int64_t sa = a.strides[dim], sb = b.strides[dim], sy = y.strides[dim];
-  const std::int64_t tiles = (of_y.total + tile - 1) / tile;
-  par::chunks(
-      tiles, std::max<std::int64_t>(1, segment / (n * tile)), [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t t = begin * tile; t < std::min(of_y.total, end * tile); t += tile) {
-          double state[tile] = {};
-          const std::int64_t width = std::min(tile, of_y.total - t);
-          for (std::int64_t j0 = 0; j0 < n; j0 += block / 2)
-            for (std::int64_t l = 0; l < width; ++l) {
-              const T* pa = a.as<T>() + of_a.offset(t + l);
-              const T* pb = b.as<T>() + of_b.offset(t + l);
-              T* py = y.as<T>() + of_y.offset(t + l);
-              for (std::int64_t j = j0; j < std::min(n, j0 + block / 2); ++j) {
-                const std::int64_t i = reverse ? n - 1 - j : j, from = lagged ? (reverse ? i + 1 : i - 1) : i;
-                const double carried = j == 0 ? 0 : static_cast<double>(pa[from * sa]) * state[l];
-                state[l] = static_cast<double>(pb[i * sb]) + carried;
-                py[i * sy] = static_cast<T>(state[l]);
-              }
-            }
-        }
-      });
+  const std::int64_t sign = reverse ? -1 : 1, first = reverse ? n - 1 : 0;
+  const std::int64_t first_a = n == 1 || lagged ? first : first + sign;  // one's own, or the one beside the earlier y
+  const auto lines_from = [&](auto together, std::int64_t line) noexcept {
+    constexpr std::int64_t L = decltype(together)::value;
+    Lines<T, L> at{.a_step = sign * a.strides[dim], .b_step = sign * b.strides[dim], .y_step = sign * y.strides[dim]};
+    for (std::int64_t l = 0; l < L; ++l) {
+      at.a[l] = a.as<T>() + of_a.offset(line + l) + first_a * a.strides[dim];
+      at.b[l] = b.as<T>() + of_b.offset(line + l) + first * b.strides[dim];
+      at.y[l] = y.as<T>() + of_y.offset(line + l) + first * y.strides[dim];
+    }
+    recur(at, n);
+  };
+  constexpr std::int64_t together = 8;
+  par::chunks((of_y.total + together - 1) / together, std::max<std::int64_t>(1, segment / (n * together)),
+              [&](std::int64_t begin, std::int64_t end) {
+                std::int64_t line = begin * together;
+                const std::int64_t last = std::min(of_y.total, end * together);
+                for (; line + together <= last; line += together)
+                  lines_from(std::integral_constant<std::int64_t, together>{}, line);
+                for (; line < last; ++line) lines_from(std::integral_constant<std::int64_t, 1>{}, line);
+              });
 }
 
 }  // namespace

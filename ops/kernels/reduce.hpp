@@ -30,6 +30,10 @@ enum class ScanKind : std::uint8_t { sum, prod };
 /// may be src.
 void scan(ScanKind kind, const ConstView& src, const View& dst, int dim, bool reverse = false) noexcept;
 
+/// dst[.., i, ..] = the product of src[.., k, ..] over all k but i along `dim`. f32 or f64 to the same, multiplied in f64
+/// without a division, so that zeros are exact. Throws MemoryError only, before anything is written.
+void product_of_others(const ConstView& src, const View& dst, int dim);
+
 /// dst (f64) = sum of |x|^p over `axes`, p 1 or 2, of f32 or f64; shapes as for reduce(). Accumulated in f64 in
 /// fixed blocks, which no finite f32 can make overflow.
 void sum_powers(int p, const ConstView& src, const View& dst, const Dims& axes);

@@ -13,6 +13,7 @@ namespace thalweg::kernels {
 namespace {
 
 constexpr std::int64_t grain_elements = 32768;
+constexpr std::int64_t lines_together = 8;
 
 template <class T>
 bool is_nan(T x) noexcept {
@@ -100,6 +101,23 @@ void arg_of(bool greatest, const ConstView& src, const View& dst, const Dims& ax
               });
 }
 
+/// L lines side by side, because the steps of one wait for one another. In place only with equal strides.
+template <std::int64_t L, ScanKind kind, class T, class Acc, class Out>
+void scan_together(const T* x, std::int64_t x_line, std::int64_t x_step, Out* y, std::int64_t y_line,
+                   std::int64_t y_step, std::int64_t n) noexcept {
+  Acc acc[L];
+  for (std::int64_t l = 0; l < L; ++l) acc[l] = kind == ScanKind::sum ? Acc{0} : Acc{1};
+  for (std::int64_t j = 0; j < n; ++j) {
+    const T* const from = x + j * x_step;
+    Out* const to = y + j * y_step;
+    for (std::int64_t l = 0; l < L; ++l) {
+      const Acc value = static_cast<Acc>(from[l * x_line]);
+      acc[l] = kind == ScanKind::sum ? acc[l] + value : acc[l] * value;
+      to[l * y_line] = static_cast<Out>(acc[l]);
+    }
+  }
+}
+
 template <class T, class Acc, class Out>
 void scan_of(ScanKind kind, const ConstView& src, const View& dst, int dim, bool reverse) noexcept {
   Dims shape, src_strides, dst_strides;
@@ -119,16 +137,16 @@ void scan_of(ScanKind kind, const ConstView& src, const View& dst, int dim, bool
   par::chunks(
       lines.total, std::max<std::int64_t>(1, grain_elements / n), [&](std::int64_t begin, std::int64_t end) {
         walk_rows(lines, begin, end, [&](std::int64_t d, std::int64_t s, std::int64_t count, std::int64_t) {
-          for (std::int64_t i = 0; i < count; ++i) {
-            const T* x = from + s + i * src_step;
-            Out* y = to + d + i * dst_step;
-            Acc acc = kind == ScanKind::sum ? Acc{0} : Acc{1};
-            for (std::int64_t j = 0; j < n; ++j) {
-              const Acc value = static_cast<Acc>(x[j * ss]);
-              acc = kind == ScanKind::sum ? acc + value : acc * value;
-              y[j * ds] = static_cast<Out>(acc);
-            }
-          }
+          const auto lines_from = [&](auto together, std::int64_t i) noexcept {
+            const T* const x = from + s + i * src_step;
+            Out* const y = to + d + i * dst_step;
+            if (kind == ScanKind::sum) scan_together<decltype(together)::value, ScanKind::sum, T, Acc>(x, src_step, ss, y, dst_step, ds, n);
+            else scan_together<decltype(together)::value, ScanKind::prod, T, Acc>(x, src_step, ss, y, dst_step, ds, n);
+          };
+          std::int64_t i = 0;
+          for (; i + lines_together <= count; i += lines_together)
+            lines_from(std::integral_constant<std::int64_t, lines_together>{}, i);
+          for (; i < count; ++i) lines_from(std::integral_constant<std::int64_t, 1>{}, i);
         });
       });
 }

@@ -6,6 +6,8 @@
 
 namespace thalweg::kernels {
 
+inline constexpr std::int64_t others_block = 2048;  // elements that others() takes at most
+
 /// Over one element type T: a dense row to one number, and dense rows `step` apart into a row of n accumulators, one row
 /// after the other.
 template <class T>
@@ -25,6 +27,8 @@ struct ReduceRows {
   Into<double> add_absolutes = nullptr;
   Into<T> raise = nullptr;  ///< acc = max(acc, x)
   Into<T> lower = nullptr;
+  /// y_i = outside times the product of x_k over k != i; 1 <= n <= others_block.
+  void (*others)(const T* x, std::int64_t n, double outside, T* y) = nullptr;
   double (*deviations)(const T* x, double from, std::int64_t n) = nullptr;  ///< sum of x - from
   double (*spread)(const T* x, double from, std::int64_t n) = nullptr;      ///< sum of (x - from)^2
 };

@@ -1,5 +1,6 @@
 // Row reductions in lanes; included once per instruction set by reduce_rows.cpp (so no include guard).
 // Invariant: a short last vector is padded with the operation's identity and takes the same lanes.
+#include <algorithm>
 #include <limits>
 #include <type_traits>
 
@@ -20,6 +21,12 @@ using WideLanes = hn::Vec<hn::ScalableTag<double>>;
 
 HWY_INLINE WideLanes load_wide(const double* x) { return hn::LoadU(wide, x); }
 HWY_INLINE WideLanes load_wide(const float* x) { return hn::PromoteTo(wide, hn::LoadU(narrow, x)); }
+
+HWY_INLINE void store_narrow(WideLanes v, double* y) { hn::StoreU(v, wide, y); }
+HWY_INLINE void store_narrow(WideLanes v, float* y) {
+  if constexpr (hn::MaxLanes(wide) == 1) *y = static_cast<float>(hn::GetLane(v));  // its DemoteTo knows no infinity
+  else hn::StoreU(hn::DemoteTo(narrow, v), narrow, y);
+}
 
 /// What is summed or multiplied: `term` of an element, joined to the accumulator.
 struct SumOp {
@@ -126,6 +133,44 @@ void wide_into(double* acc, const T* x, std::int64_t step, std::int64_t rows, st
   for (; rows > 0; --rows, x += step) wide_rows_into<1, Op>(acc, x, step, n);
 }
 
+/// Products of what stands before, by lanes, then of what stands after, with those of the other lanes. A short last step is
+/// padded with 1.
+template <class T>
+void product_of_others(const T* x, std::int64_t n, double outside, T* y) {
+  constexpr std::int64_t chains = 4;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(wide)), step = chains * lanes;
+  HWY_ALIGN double before[others_block + chains * hn::MaxLanes(wide)];
+  HWY_ALIGN T last[chains * hn::MaxLanes(wide)];
+  const std::int64_t whole = n / step * step;
+  for (std::int64_t j = 0; j < step; ++j) last[j] = whole + j < n ? x[whole + j] : T{1};
+  WideLanes p[chains];
+  for (auto& v : p) v = hn::Set(wide, 1.0);
+  for (std::int64_t i = 0; i < n; i += step)
+    for (std::int64_t c = 0; c < chains; ++c) {
+      hn::Store(p[c], wide, before + i + c * lanes);
+      p[c] = hn::Mul(p[c], load_wide((i < whole ? x + i : last) + c * lanes));
+    }
+  HWY_ALIGN double of_lane[hn::MaxLanes(wide)], of_others[hn::MaxLanes(wide)];
+  const WideLanes front = hn::Mul(p[0], p[1]), back = hn::Mul(p[2], p[3]);
+  hn::Store(hn::Mul(front, back), wide, of_lane);
+  double product = outside;
+  for (std::int64_t j = 0; j < lanes; ++j) of_others[j] = product, product *= of_lane[j];
+  product = 1;
+  for (std::int64_t j = lanes; j-- > 0;) of_others[j] *= product, product *= of_lane[j];
+  const WideLanes rest = hn::Load(wide, of_others);
+  WideLanes after[chains] = {hn::Mul(rest, hn::Mul(p[1], back)), hn::Mul(rest, hn::Mul(p[0], back)),
+                             hn::Mul(rest, hn::Mul(front, p[3])), hn::Mul(rest, hn::Mul(front, p[2]))};
+  HWY_ALIGN T short_step[chains * hn::MaxLanes(wide)];
+  for (std::int64_t i = (n - 1) / step * step; i >= 0; i -= step) {
+    T* const to = i < whole ? y + i : short_step;
+    for (std::int64_t c = 0; c < chains; ++c) {
+      store_narrow(hn::Mul(hn::Load(wide, before + i + c * lanes), after[c]), to + c * lanes);
+      after[c] = hn::Mul(after[c], load_wide((i < whole ? x + i : last) + c * lanes));
+    }
+  }
+  std::copy_n(short_step, n - whole, y + whole);
+}
+
 struct MaxOp {
   template <class T>
   static constexpr T identity = -std::numeric_limits<T>::infinity();
@@ -225,6 +270,7 @@ constexpr ReduceRows<T> make_rows() {
           .add_absolutes = wide_into<AbsolutesOp, T>,
           .raise = extreme_into<MaxOp, T>,
           .lower = extreme_into<MinOp, T>,
+          .others = product_of_others<T>,
           .deviations = wide_about<DeviationsOp, T>,
           .spread = wide_about<SpreadOp, T>};
 }

@@ -1,5 +1,5 @@
-// prod: its gradient by products of what stands before and after each factor. Depends on functions.hpp,
-// kernels/reduce. Invariant: nothing is divided, so any number of zeros is exact.
+// prod: its gradient by the product of all other factors. Depends on functions.hpp, scan.hpp, kernels/reduce.
+// Invariant: nothing is divided, so any number of zeros is exact.
 #include <thalweg/ops/functions.hpp>
 #include <thalweg/ops/kernels/reduce.hpp>
 #include <thalweg/ops/structured/reduce.hpp>
@@ -26,7 +26,7 @@ void Prod::run(const Ins& in, const View* out, const Attrs& t) {
 void Prod::vjp(Vjp& v, const Attrs& t) {
   const Tensor x = v.in(0);
   const Dims dims = resolved(t.dims, x.dim());
-  // The reduced dims last and as one, where running products can walk along them.
+  // The reduced dims last and as one, so that one walk along them has all the factors of a result.
   Dims order, back = Dims::filled(x.dim(), 0), rows;
   for (int d = 0; d < x.dim(); ++d)
     if (!dims.contains(d)) order.push_back(d), rows.push_back(x.shape()[d]);
@@ -37,11 +37,8 @@ void Prod::vjp(Vjp& v, const Attrs& t) {
   Dims with_one = kept;
   with_one.push_back(1);
 
-  const Tensor moved = permute(x, order), flat = reshape(moved, rows);
-  const int last = rows.size() - 1;
-  const Tensor before = shifted(cumprod(flat, last), last, 1, 1);
-  const Tensor after = shifted(cumprod(flat, last, true), last, -1, 1);
-  const Tensor dx = reshape(v.g(), with_one) * (before * after);
+  const Tensor moved = permute(x, order), flat = reshape(moved, rows).contiguous();
+  const Tensor dx = reshape(v.g(), with_one) * apply<ProdOthers>({.dim = rows.size() - 1}, flat);
   v.set(0, permute(reshape(dx, moved.shape()), back));
 }
 

@@ -108,6 +108,63 @@ void CumProd::samples(SampleList& s) {
 
 void CumProd::errors(ErrorList& e) { scan_errors(e, "cumprod"); }
 
+// ---- prod_others ----
+
+void ProdOthers::infer(const Ins& in, const Attrs& t, Outs& out) {
+  require_present(in, 0, "x");
+  require_floating(in, 0, "x");
+  resolve_dim(in, t.dim, in[0].shape.size());
+  out.add(in[0].dtype, in[0].shape);
+}
+
+void ProdOthers::run(const Ins& in, const View* out, const Attrs& t) {
+  kernels::product_of_others(in[0], out[0], dim_of(t.dim, in[0].shape.size()));
+}
+
+void ProdOthers::vjp(Vjp& v, const Attrs& t) {
+  // dx_j sums g_i times the product without i and j: i before j by one recurrence, i after j by its mirror image.
+  const Tensor x = v.in(0), g = v.g();
+  const int dim = dim_of(t.dim, x.dim());
+  const Tensor before = shifted(cumprod(x, dim), dim, 1, 1), after = shifted(cumprod(x, dim, true), dim, -1, 1);
+  const Tensor left = shifted(recurrence(x, g * before, {.dim = dim}), dim, 1, 0);
+  const Tensor right = shifted(recurrence(x, g * after, {.dim = dim, .reverse = true}), dim, -1, 0);
+  v.set(0, left * after + before * right);
+}
+
+std::vector<Tensor> ProdOthers::reference(const std::vector<Tensor>& in, const Attrs& t) {
+  const Tensor& x = in[0];
+  const int dim = dim_of(t.dim, x.dim());
+  Tensor y = zeros(x.shape(), DType::f64);
+  for_each_index(x.shape(), [&](const Dims& index) {
+    double value = 1;
+    Dims at = index;
+    for (at[dim] = 0; at[dim] < x.shape()[dim]; ++at[dim])
+      if (at[dim] != index[dim]) value *= value_at(x, at);
+    set_value(y, index, value);
+  });
+  return {y};
+}
+
+void ProdOthers::samples(SampleList& s) {
+  s.add({s.normal({5})}, Attrs{});
+  s.add({s.normal({3, 4})}, Attrs{.dim = 0}, "columns");
+  s.add({s.normal({2, 3, 4})}, Attrs{.dim = -2}, "middle");
+  s.add({s.normal({2, 2, 2})}, Attrs{.dim = 1}, "cube");
+  s.add({s.normal({4, 1})}, Attrs{}, "one element");
+  s.add({s.normal({3, 0})}, Attrs{}, "empty");
+  s.add({s.normal({0, 3})}, Attrs{.dim = 1}, "no lines");
+  s.add({from<double>({2, 0, 3, 0.5, 0, 0, 1, 2, -3}, {3, 3})}, Attrs{}, "one zero, two and none");
+}
+
+void ProdOthers::errors(ErrorList& e) {
+  const Tensor x = zeros({2, 3});
+  e.add<IndexError>({x}, Attrs{.dim = 2}, "prod_others: dimension out of range: dim is 2, wanted -2 to 1", "IndexError");
+  e.add<IndexError>({x}, Attrs{.dim = INT64_MIN}, "out of range", "IndexError");
+  e.add<IndexError>({zeros({})}, Attrs{}, "0-d", "IndexError");
+  e.add<DTypeError>({zeros({2}, DType::i64)}, Attrs{}, "not a floating", "DTypeError");
+  e.add<ValueError>({Tensor()}, Attrs{}, "undefined tensor", "ValueError");
+}
+
 // ---- recurrence ----
 
 void Recurrence::infer(const Ins& in, const Attrs& t, Outs& out) {

@@ -1,6 +1,6 @@
-// Running sums, running products and linear recurrences as ops. Depends on op.hpp, sample.hpp; kernels in
+// Running sums, running products, products of all but one and linear recurrences as ops. Depends on op.hpp, sample.hpp; kernels in
 // ops/kernels/reduce.hpp and moments.hpp.
-// Invariant: the three are closed under vjp (with pointwise ops, pad and slice), and divide by nothing: zeros
+// Invariant: the four are closed under vjp (with pointwise ops, pad and slice), and divide by nothing: zeros
 // are exact.
 #pragma once
 
@@ -52,9 +52,24 @@ struct Recurrence {
   static void errors(ErrorList& e);
 };
 
+/// Part of prod's gradient.
+struct ProdOthers {
+  static constexpr Row row{.name = "prod_others", .formula = "y_i = product of x_k over all k but i along dim"};
+  struct Attrs {
+    std::int64_t dim = -1;
+  };
+  static constexpr NeedMask needs[] = {need_input(0)};
+  static void infer(const Ins& in, const Attrs& t, Outs& out);
+  static void run(const Ins& in, const View* out, const Attrs& t);
+  static void vjp(Vjp& v, const Attrs& t);
+  static std::vector<Tensor> reference(const std::vector<Tensor>& in, const Attrs& t);
+  static void samples(SampleList& s);
+  static void errors(ErrorList& e);
+};
+
 /// x one place further along `dim` (`by` = 1; -1: nearer), the free place filled with `value`.
 Tensor shifted(const Tensor& x, int dim, int by, double value);
 
-using ScanOps = List<CumSum, CumProd, Recurrence>;
+using ScanOps = List<CumSum, CumProd, Recurrence, ProdOthers>;
 
 }  // namespace thalweg::ops
