@@ -5,6 +5,8 @@
 #include <thalweg/optim/adagrad.hpp>
 #include <thalweg/optim/adam.hpp>
 #include <thalweg/optim/adamax.hpp>
+#include <thalweg/optim/clip.hpp>
+#include <thalweg/optim/ema.hpp>
 #include <thalweg/optim/nadam.hpp>
 #include <thalweg/optim/optimizer.hpp>
 #include <thalweg/optim/plateau.hpp>

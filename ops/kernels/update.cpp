@@ -80,4 +80,16 @@ void update_adadelta(std::span<Update<AdadeltaOptions>> all) noexcept {
   run(all, &UpdateLoops<float>::adadelta, &UpdateLoops<double>::adadelta);
 }
 
+void update_scale(std::span<Update<ScaleOptions>> all) noexcept {
+  run(all, &UpdateLoops<float>::scale, &UpdateLoops<double>::scale);
+}
+
+void update_clamp(std::span<Update<ClampOptions>> all) noexcept {
+  run(all, &UpdateLoops<float>::clamp, &UpdateLoops<double>::clamp);
+}
+
+void update_average(std::span<Update<AverageOptions>> all) noexcept {
+  run(all, &UpdateLoops<float>::average, &UpdateLoops<double>::average);
+}
+
 }  // namespace thalweg::kernels

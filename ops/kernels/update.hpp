@@ -115,4 +115,22 @@ struct AdadeltaOptions {
 /// d. States: v, u.
 void update_adadelta(std::span<Update<AdadeltaOptions>> all) noexcept;
 
+struct ScaleOptions {
+  double factor = 1;
+};
+/// p *= factor; the gradient is not looked at and may be p itself. No state. Clips gradients by norm.
+void update_scale(std::span<Update<ScaleOptions>> all) noexcept;
+
+struct ClampOptions {
+  double limit = 1;
+};
+/// p = min(max(p, -limit), limit), NaN stays; the gradient is not looked at and may be p itself. No state.
+void update_clamp(std::span<Update<ClampOptions>> all) noexcept;
+
+struct AverageOptions {
+  double weight = 1e-3;
+};
+/// p += weight (g - p): p is a running average of g. No state.
+void update_average(std::span<Update<AverageOptions>> all) noexcept;
+
 }  // namespace thalweg::kernels

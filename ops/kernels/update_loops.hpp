@@ -25,6 +25,9 @@ struct UpdateLoops {
   void (*rmsprop)(const UpdateSlice<T>& s, const RmspropOptions& o) = nullptr;
   void (*adagrad)(const UpdateSlice<T>& s, const AdagradOptions& o) = nullptr;
   void (*adadelta)(const UpdateSlice<T>& s, const AdadeltaOptions& o) = nullptr;
+  void (*scale)(const UpdateSlice<T>& s, const ScaleOptions& o) = nullptr;
+  void (*clamp)(const UpdateSlice<T>& s, const ClampOptions& o) = nullptr;
+  void (*average)(const UpdateSlice<T>& s, const AverageOptions& o) = nullptr;
 };
 
 /// The table of the instruction set in use.

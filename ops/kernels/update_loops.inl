@@ -249,8 +249,39 @@ void adadelta(const UpdateSlice<T>& s, const AdadeltaOptions& o) {
 }
 
 template <class T>
+struct Scale {
+  V<T> factor;
+  HWY_INLINE void at(Element<T>& e) const { e.p = e.p * factor; }
+};
+template <class T>
+void scale(const UpdateSlice<T>& s, const ScaleOptions& o) {
+  run<0>(s, Scale<T>{o.factor});
+}
+
+template <class T>
+struct Clamp {
+  V<T> limit;
+  HWY_INLINE void at(Element<T>& e) const { e.p = maximum(minimum(e.p, limit), -limit); }
+};
+template <class T>
+void clamp(const UpdateSlice<T>& s, const ClampOptions& o) {
+  run<0>(s, Clamp<T>{o.limit});
+}
+
+template <class T>
+struct Average {
+  V<T> weight;
+  HWY_INLINE void at(Element<T>& e) const { e.p = e.p + weight * (e.g - e.p); }
+};
+template <class T>
+void average(const UpdateSlice<T>& s, const AverageOptions& o) {
+  run<0>(s, Average<T>{o.weight});
+}
+
+template <class T>
 constexpr UpdateLoops<T> make_loops() {
-  return {sgd<T>, adam<T>, nadam<T>, adamax<T>, rmsprop<T>, adagrad<T>, adadelta<T>};
+  return {sgd<T>,     adam<T>,     nadam<T>, adamax<T>, rmsprop<T>,
+          adagrad<T>, adadelta<T>, scale<T>, clamp<T>,  average<T>};
 }
 
 constexpr UpdateLoops<float> update_f32 = make_loops<float>();

@@ -206,6 +206,24 @@ TEST_CASE("adagrad by both rules, adadelta") {
              });
 }
 
+TEST_CASE("scaling, clamping and averaging") {
+  check_both(kernels::update_scale, kernels::ScaleOptions{.factor = 0.7}, {}, [](Element& e) { e.p *= 0.7; });
+  check_both(kernels::update_clamp, kernels::ClampOptions{.limit = 0.8}, {},
+             [](Element& e) { e.p = std::clamp(e.p, -0.8, 0.8); });
+  check_both(kernels::update_average, kernels::AverageOptions{.weight = 0.2}, {},
+             [](Element& e) { e.p = 0.8 * e.p + 0.2 * e.g; });
+  on_targets([] {
+    Arrays<float> a(5);
+    float* const p = static_cast<float*>(a.p.view().data);
+    p[1] = std::nanf(""), p[3] = -INFINITY;
+    auto update = a.update(kernels::ClampOptions{.limit = 0.5}, {});
+    update.gradient = update.parameter;
+    kernels::update_clamp({&update, 1});
+    CHECK(std::isnan(p[1]));
+    CHECK(p[3] == -0.5f);
+  });
+}
+
 TEST_CASE("an element's update has the same bits at any place and for every thread count") {
   on_targets([] {
     std::vector<float> first;
