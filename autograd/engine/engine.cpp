@@ -3,6 +3,7 @@
 #include <thalweg/autograd/engine/engine.hpp>
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -258,13 +259,49 @@ void Run::run_leaf_hooks() {
     if (l.total && l.node->extra) l.total = through_hooks(*l.node, 0, Tensor(std::move(l.total))).take();
 }
 
+/// Which totals are dense parts of a block of memory that the totals here, and nobody else, hold and fill without overlap,
+/// as the gradients of what was joined are: each is its leaf's own as it is.
+std::vector<bool> Run::parts_of_a_whole() const {
+  struct Part {
+    const Storage* whole;
+    const char* begin;
+    std::size_t bytes, leaf;
+  };
+  std::vector<Part> parts;
+  for (std::size_t i = 0; i < leaves_.size(); ++i) {
+    const TensorBody* b = leaves_[i].total.get();
+    if (!b || !leaves_[i].total.unique() || b->storage.unique() || b->storage->deleter || !b->contiguous || b->node) continue;
+    parts.push_back({b->storage.get(), static_cast<const char*>(b->data),
+                     static_cast<std::size_t>(b->numel) * itemsize(b->dtype), i});
+  }
+  std::vector<bool> owned(leaves_.size(), false);
+  std::ranges::sort(parts, [](const Part& a, const Part& b) {
+    return a.whole != b.whole ? std::less<>()(a.whole, b.whole) : std::less<>()(a.begin, b.begin);
+  });
+  for (std::size_t i = 0, end = 0; i < parts.size(); i = end) {
+    const Storage& whole = *parts[i].whole;
+    const char* at = static_cast<const char*>(whole.data);
+    bool seamless = true;
+    for (end = i; end < parts.size() && parts[end].whole == &whole; ++end) {
+      seamless &= parts[end].begin == at && parts[end].bytes > 0;
+      at += parts[end].bytes;
+    }
+    seamless &= at == static_cast<const char*>(whole.data) + whole.bytes;
+    if (seamless && whole.refs.load(std::memory_order_acquire) == end - i)
+      for (std::size_t k = i; k < end; ++k) owned[parts[k].leaf] = true;
+  }
+  return owned;
+}
+
 void Run::own_totals() {
   // The leaf must own its gradient alone: what a hook, a saved value or another leaf holds is copied, and all copies
   // are made before the first gradient changes.
-  for (Leaf& l : leaves_) {
-    if (!l.total) continue;
-    Tensor g(std::move(l.total));
-    l.total = owned_alone(g) ? g.take() : g.clone().take();
+  std::vector<bool> owned;
+  for (std::size_t i = 0; i < leaves_.size(); ++i) {
+    Leaf& l = leaves_[i];
+    if (!l.total || owned_alone(l.total)) continue;
+    if (owned.empty()) owned = parts_of_a_whole();
+    if (!owned[i]) l.total = Tensor(std::move(l.total)).clone().take();
   }
 }
 

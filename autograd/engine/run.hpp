@@ -33,7 +33,7 @@ class Run {
   /// Runs to the end; wanted interior gradients go to `results`.
   void execute(std::vector<Tensor>* results);
   void run_leaf_hooks();
-  /// backward(): makes every total a buffer of its own, ready to be kept.
+  /// backward(): makes every total its leaf's own, ready to be kept.
   void own_totals();
   /// backward(): adds the gathered totals to the leaves' gradients; cannot fail half-way for want of checks.
   void commit_leaves();
@@ -52,6 +52,7 @@ class Run {
   };
 
   Leaf& leaf(Node& node);
+  std::vector<bool> parts_of_a_whole() const;
   bool is_wanted_leaf(Node& node) const noexcept;
   void keep_retained(Node& node, const Tensor* grads);
   /// Uses up `grads`.

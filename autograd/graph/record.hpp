@@ -14,11 +14,12 @@ NeedMask saved_mask(const OpDef& op, int n, std::uint64_t wants);
 void record(const OpDef& op, const Tensor* in, int n, std::uint64_t wants, Tensor* out, int n_out,
             const void* attrs, Loc loc);
 /// True when nobody but this handle can see the memory, all of which is the tensor's: it may be written over.
-inline bool owned_alone(const Tensor& t) noexcept {
-  const TensorBody& b = *t.get();
-  return t.ref().unique() && b.storage.unique() && !b.storage->deleter && b.contiguous && !b.node &&
+inline bool owned_alone(const Ref<TensorBody>& t) noexcept {
+  const TensorBody& b = *t;
+  return t.unique() && b.storage.unique() && !b.storage->deleter && b.contiguous && !b.node &&
          b.storage->bytes == static_cast<std::size_t>(b.numel) * itemsize(b.dtype);
 }
+inline bool owned_alone(const Tensor& t) noexcept { return owned_alone(t.ref()); }
 void apply_pointwise(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out);
 
 [[noreturn, gnu::cold]] void throw_undefined_input(const OpDef& op, int i, Loc loc);

@@ -70,6 +70,48 @@ TEST_CASE("of two leaves that are due the same seed one gets its memory and the 
   CHECK(at(b.grad(), 1) == 2.0);
 }
 
+TEST_CASE("the gradients of what was joined are parts of the seed, and each is its leaf's own") {
+  Tensor a = leaf({2, 3}), b = leaf({3, 3});
+  const auto* where = static_cast<const double*>(give_up(tw::cat({a, b}, 0)));
+  CHECK(memory(a.grad()) == where);
+  CHECK(memory(b.grad()) == where + 6);
+  Tensor ga = a.grad();
+  ga.fill_(-1.0);
+  CHECK(at(b.grad(), 0) == 7.0);
+  CHECK(at(b.grad(), 8) == 15.0);
+  give_up(tw::cat({a, b}, 0));  // added to, and no longer parts of one block
+  CHECK(at(a.grad(), 5) == 5.0);
+  CHECK(at(b.grad(), 0) == 14.0);
+  a.zero_grad();
+  CHECK(at(b.grad(), 8) == 30.0);
+}
+
+TEST_CASE("parts that overlap, leave a gap or are held elsewhere are copied") {
+  Tensor a = leaf({3}), b = leaf({3});
+  const auto copied = [&](const Tensor& y) {
+    const void* where = give_up(y);
+    const bool shared = memory(a.grad()) == where;
+    Tensor ga = a.grad();
+    ga.fill_(-1.0);
+    const double rest = b.grad().defined() ? at(b.grad(), 0) : 0;
+    a.zero_grad(), b.zero_grad();
+    CHECK(rest >= 0);
+    return !shared;
+  };
+  Tensor constant = tw::ones({3}, tw::DType::f64);
+  CHECK(copied(tw::cat({a, constant}, 0)));        // nobody's part
+  CHECK(copied(tw::cat({a, b, a}, 0)));            // summed
+  CHECK(copied(tw::cat({a, b}, 0).reshape({3, 2}).t()));
+  Tensor held;
+  Tensor joined = tw::cat({a, b}, 0);
+  joined.register_hook([&](const Tensor& g) {
+    held = g;
+    return Tensor();
+  });
+  CHECK(copied(joined));
+  CHECK(at(held, 0) == 1.0);
+}
+
 TEST_CASE("a second backward adds to what the first seed became") {
   Tensor x = leaf({3});
   const void* where = give_up(x + 1.0);
