@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include <optim/state_copy.hpp>
 #include <thalweg/optim/optim.hpp>
 #include <thalweg/thalweg.hpp>
 
@@ -207,38 +208,17 @@ TEST_CASE("Ema warms up") {
 }
 
 TEST_CASE("Ema: state goes on where it was saved; what does not fit is refused") {
-  struct Copy : io::StateVisitor {
-    std::vector<Tensor> tensors;
-    std::vector<std::int64_t> integers;
-    std::vector<std::string> names;
-    bool loading = false;
-    std::size_t at = 0, next = 0;
-    void on_tensor(const std::string& name, Tensor& v) override {
-      if (loading)
-        v = tensors.at(at++);
-      else
-        names.push_back(name), tensors.push_back(v.clone());
-    }
-    void on_integer(const std::string& name, std::int64_t& v) override {
-      if (loading)
-        v = integers.at(next++);
-      else
-        names.push_back(name), integers.push_back(v);
-    }
-    void on_number(const std::string&, double&) override {}
-    void on_text(const std::string&, std::string&) override {}
-    void on_numbers(const std::string&, std::vector<double>&) override {}
-  } copy;
+  optim_test::StateCopy copy;
   Tensor p = from({0.0}), q = from({1.0, 2.0});
   optim::Ema one({p}, {.warm_up = true});
   p.fill_(1);
   one.update();
   one.visit(copy);
-  CHECK(copy.names == std::vector<std::string>{"0.average", "updates", "swapped"});
+  CHECK(copy.tensors.contains("0.average"));
+  CHECK(copy.integers == std::map<std::string, std::int64_t>{{"swapped", 0}, {"updates", 1}});
   optim::Ema two({p}, {.warm_up = true}), other({q});
   copy.loading = true;
   two.visit(copy);
-  copy.at = copy.next = 0;
   other.visit(copy);
   one.update(), two.update();
   CHECK(one.averages()[0].item() == two.averages()[0].item());

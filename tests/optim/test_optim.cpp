@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include <optim/state_copy.hpp>
 #include <thalweg/nn/nn.hpp>
 #include <thalweg/optim/optim.hpp>
 #include <thalweg/thalweg.hpp>
@@ -37,18 +38,6 @@ void check_trace(const char* what, const Options& options, const std::vector<dou
     }
   }
 }
-
-/// What visit() names.
-struct Names : io::StateVisitor {
-  std::map<std::string, Tensor> tensors;
-  std::map<std::string, std::int64_t> integers;
-  std::map<std::string, double> numbers;
-  void on_tensor(const std::string& name, Tensor& v) override { tensors[name] = v; }
-  void on_integer(const std::string& name, std::int64_t& v) override { integers[name] = v; }
-  void on_number(const std::string& name, double& v) override { numbers[name] = v; }
-  void on_text(const std::string&, std::string&) override {}
-  void on_numbers(const std::string&, std::vector<double>&) override {}
-};
 
 Tensor leaf(const Dims& shape = {2}) { return ones(shape).set_requires_grad(); }
 
@@ -149,7 +138,7 @@ TEST_CASE("optim: parameters without a gradient are left alone and keep their st
   CHECK(a.data<float>()[0] != 1);
   CHECK(b.data<float>()[0] == 1);
   CHECK(frozen.data<float>()[0] == 1);
-  Names names;
+  optim_test::StateCopy names;
   adam.visit(names);
   CHECK(names.integers == std::map<std::string, std::int64_t>{{"0.step", 1}, {"1.step", 0}, {"2.step", 0}});
   CHECK(names.tensors.size() == 9);
@@ -222,6 +211,59 @@ TEST_CASE("optim: bad parameters and options are typed errors") {
   adam.set_lr(nan);
   CHECK_THROWS_AS(adam.step(), ValueError);
   CHECK(p.data<float>()[0] == 1);
+}
+
+TEST_CASE("optim: bad options of the other rules are typed errors naming rule and option") {
+  using namespace optim;
+  const double nan = std::nan(""), inf = std::numeric_limits<double>::infinity();
+  const std::vector<Tensor> p = {leaf()};
+  const auto refused = [](const char* rule, const char* option, auto make) {
+    CAPTURE(rule);
+    CAPTURE(option);
+    try {
+      make();
+      FAIL("accepted");
+    } catch (const ValueError& e) {
+      CHECK(e.op() == rule);
+      CHECK(e.arg() == option);
+      CHECK(std::string(e.what()).find("test_optim.cpp") != std::string::npos);
+    }
+  };
+  for (double bad : {nan, inf, -1.0}) {
+    refused("Adagrad", "lr", [&] { Adagrad(p, {.lr = bad}); });
+    refused("Adagrad", "lr_decay", [&] { Adagrad(p, {.lr_decay = bad}); });
+    refused("Adagrad", "initial_accumulator", [&] { Adagrad(p, {.initial_accumulator = bad}); });
+    refused("Adagrad", "eps", [&] { Adagrad(p, {.eps = bad}); });
+    refused("Adadelta", "lr", [&] { Adadelta(p, {.lr = bad}); });
+    refused("Adadelta", "rho", [&] { Adadelta(p, {.rho = bad}); });
+    refused("Rmsprop", "rho", [&] { Rmsprop(p, {.rho = bad}); });
+    refused("Rmsprop", "momentum", [&] { Rmsprop(p, {.momentum = bad}); });
+    refused("Rmsprop", "weight_decay", [&] { Rmsprop(p, {.weight_decay = bad}); });
+    refused("Adamax", "beta1", [&] { Adamax(p, {.beta1 = bad}); });
+    refused("Adamax", "eps", [&] { Adamax(p, {.eps = bad}); });
+    refused("Nadam", "momentum_decay", [&] { Nadam(p, {.momentum_decay = bad}); });
+    refused("Nadam", "lr", [&] { Nadam(p, {.lr = bad}); });
+  }
+  refused("Adamax", "beta2", [&] { Adamax(p, {.beta2 = 1}); });
+  refused("Nadam", "beta2", [&] { Nadam(p, {.beta2 = 1}); });
+  refused("Rmsprop", "momentum", [&] { Rmsprop(p, {.momentum = 1}); });
+  refused("Adadelta", "rho", [&] { Adadelta(p, {.rho = 1.1}); });
+}
+
+TEST_CASE("optim: centering and momentum may be switched on between steps") {
+  Tensor p = leaf();
+  optim::Rmsprop rule({p}, {.lr = 0.1});
+  for (int step = 0; step < 3; ++step) {
+    p.set_grad(ones({2}));
+    rule.step();
+    rule.groups()[0].options.momentum = 0.5;
+    rule.groups()[0].options.centered = true;
+  }
+  CHECK(std::isfinite(p.data<float>()[0]));
+  optim_test::StateCopy state;
+  rule.visit(state);
+  CHECK(state.tensors.at("0.velocity").data<float>()[0] > 0);
+  CHECK(state.tensors.at("0.grad_avg").data<float>()[1] > 0);
 }
 
 TEST_CASE("optim: an AdamW stays one when it is stepped as an Adam") {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <optim/records.hpp>
+#include <optim/state_copy.hpp>
 #include <thalweg/optim/optim.hpp>
 #include <thalweg/thalweg.hpp>
 
@@ -182,29 +183,6 @@ TEST_CASE("optim: a rate at or below its floor is left alone, and starts no cool
   CHECK(plateau.in_cooldown());
 }
 
-namespace {
-
-/// Writes all integers and numbers into a list, or reads them back.
-struct Tape : io::StateVisitor {
-  std::vector<double> values;
-  std::size_t at = 0;
-  bool loading = false;
-  template <class T>
-  void take(T& v) {
-    if (loading)
-      v = static_cast<T>(values.at(at++));
-    else
-      values.push_back(static_cast<double>(v));
-  }
-  void on_tensor(const std::string&, Tensor&) override {}
-  void on_integer(const std::string&, std::int64_t& v) override { take(v); }
-  void on_number(const std::string&, double& v) override { take(v); }
-  void on_text(const std::string&, std::string&) override {}
-  void on_numbers(const std::string&, std::vector<double>&) override {}
-};
-
-}  // namespace
-
 TEST_CASE("optim: a plateau rule that was saved continues as if it had never stopped") {
   const PlateauOptions options{.factor = 0.5, .patience = 2, .cooldown = 2};
   const std::vector<double> values = {3, 2, 2, 2, 2, 2, 2, 2, 1.5, 2, 2, 2, 2, 2};
@@ -212,10 +190,10 @@ TEST_CASE("optim: a plateau rule that was saved continues as if it had never sto
     ReduceOnPlateau whole(options), first(options), second(options);
     std::vector<double> a = {0.5}, b = {0.5};
     for (std::size_t i = 0; i < cut; ++i) b.push_back(first.observe(values[i], b.back()));
-    Tape tape;
-    first.visit(tape);
-    tape.loading = true;
-    second.visit(tape);
+    optim_test::StateCopy state;
+    first.visit(state);
+    state.loading = true;
+    second.visit(state);
     for (std::size_t i = cut; i < values.size(); ++i) b.push_back(second.observe(values[i], b.back()));
     for (double v : values) a.push_back(whole.observe(v, a.back()));
     CHECK(a == b);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <optim/records.hpp>
+#include <optim/state_copy.hpp>
 #include <thalweg/optim/optim.hpp>
 #include <thalweg/thalweg.hpp>
 
@@ -131,28 +132,41 @@ Cases all_cases() {
   return cases;
 }
 
-/// x0, x1, y0, y1 after each of twenty steps down (1 - x)^2 + b (y - x^2)^2.
-std::vector<std::vector<double>> descend(const std::function<Made(const Parameters&)>& make, DType dtype,
-                                         bool maximize) {
-  Tensor x = from({-1.2, 0.7}).to(dtype), y = from({1.0, -0.4}).to(dtype);
-  x.set_requires_grad(), y.set_requires_grad();
-  const Tensor b = from({1.0, 5.0}).to(dtype);
-  const Made optimizer = make({x, y});
-  std::vector<std::vector<double>> trace;
-  for (int step = 0; step < 20; ++step) {
-    if (step == 10) optimizer->set_lr(optimizer->lr() * 0.5);
-    optimizer->zero_grad();
-    const Tensor rest = 1 - x, valley = y - x * x;
-    const Tensor f = (rest * rest + b * (valley * valley)).sum();
-    (maximize ? -f : f).backward();
-    optimizer->step();
-    const Tensor both[2] = {x.detach().to(DType::f64), y.detach().to(DType::f64)};
-    trace.emplace_back();
-    for (const Tensor& t : both)
-      trace.back().insert(trace.back().end(), t.data<double>(), t.data<double>() + 2);
+/// A descent of the valley (1 - x)^2 + b (y - x^2)^2.
+class Descent {
+ public:
+  Descent(const std::function<Made(const Parameters&)>& make, DType dtype, bool maximize)
+      : x_(from({-1.2, 0.7}).to(dtype)),
+        y_(from({1.0, -0.4}).to(dtype)),
+        b_(from({1.0, 5.0}).to(dtype)),
+        maximize_(maximize) {
+    x_.set_requires_grad(), y_.set_requires_grad();
+    optimizer_ = make({x_, y_});
   }
-  return trace;
-}
+  /// Step number `step`; returns x0, x1, y0, y1 after it.
+  std::vector<double> step(int step) {
+    if (step == 10) optimizer_->set_lr(optimizer_->lr() * 0.5);
+    optimizer_->zero_grad();
+    const Tensor rest = 1 - x_, valley = y_ - x_ * x_;
+    const Tensor f = (rest * rest + b_ * (valley * valley)).sum();
+    (maximize_ ? -f : f).backward();
+    optimizer_->step();
+    const Tensor x = x_.detach().to(DType::f64), y = y_.detach().to(DType::f64);
+    return {x.data<double>()[0], x.data<double>()[1], y.data<double>()[0], y.data<double>()[1]};
+  }
+  void copy_parameters(const Descent& from) {
+    const NoGrad guard;
+    x_.copy_(from.x_), y_.copy_(from.y_);
+  }
+  optim::Optimizer& optimizer() { return *optimizer_; }
+
+ private:
+  Tensor x_, y_, b_;
+  bool maximize_;
+  Made optimizer_;
+};
+
+bool climbs(const std::string& name) { return name.find("maximize") != std::string::npos; }
 
 }  // namespace
 
@@ -166,9 +180,10 @@ TEST_CASE("optim: twenty steps of every rule end where PyTorch's and Keras' do")
     CAPTURE(key);
     const auto made = cases.find(record[0]);
     REQUIRE(made != cases.end());
-    if (!traces.contains(key))
-      traces[key] = descend(made->second, record[1] == "f64" ? DType::f64 : DType::f32,
-                            record[0].find("maximize") != std::string::npos);
+    if (!traces.contains(key)) {
+      Descent descent(made->second, record[1] == "f64" ? DType::f64 : DType::f32, climbs(record[0]));
+      for (int step = 0; step < 20; ++step) traces[key].push_back(descent.step(step));
+    }
     const std::vector<double> want = numbers(record[3]);
     const std::vector<double>& got = traces.at(key)[std::stoul(record[2])];
     REQUIRE(want.size() == got.size());
@@ -179,5 +194,38 @@ TEST_CASE("optim: twenty steps of every rule end where PyTorch's and Keras' do")
   for (const auto& [key, error] : worst) {
     CAPTURE(key);
     CHECK(error < (key.ends_with("f64") ? 1e-13 : 2e-6));
+  }
+}
+
+TEST_CASE("optim: every rule goes on from its saved state as if it had never stopped") {
+  for (const auto& [name, make] : all_cases()) {
+    CAPTURE(name);
+    Descent whole(make, DType::f32, climbs(name)), resumed(make, DType::f32, climbs(name));
+    for (int step = 0; step < 13; ++step) whole.step(step);
+    optim_test::StateCopy state;
+    whole.optimizer().visit(state);
+    state.loading = true;
+    resumed.optimizer().visit(state);
+    resumed.copy_parameters(whole);
+    CHECK(resumed.optimizer().lr() == whole.optimizer().lr());
+    for (int step = 13; step < 16; ++step) CHECK(resumed.step(step) == whole.step(step));
+  }
+}
+
+TEST_CASE("optim: every rule refuses a state that does not fit, and then changes nothing") {
+  for (const auto& [name, make] : all_cases()) {
+    CAPTURE(name);
+    Tensor p = ones({3}).set_requires_grad(), q = ones({2}).set_requires_grad();
+    const Made one = make({p}), other = make({q});
+    optim_test::StateCopy state;
+    one->visit(state);
+    state.loading = true;
+    other->visit(state);
+    q.set_grad(ones({2}));
+    bool kept = false;
+    for (const auto& [entry, tensor] : state.tensors) kept = kept || tensor.defined();
+    if (!kept) continue;  // plain gradient descent
+    CHECK_THROWS_WITH_AS(other->step(), doctest::Contains("state 0."), ValueError);
+    CHECK(q.data<float>()[0] == 1);
   }
 }
