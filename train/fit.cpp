@@ -10,6 +10,7 @@
 #include <thalweg/autograd/base/memory_stats.hpp>
 #include <thalweg/autograd/tensor/factories.hpp>
 #include <thalweg/nn/module.hpp>
+#include <thalweg/optim/clip.hpp>
 #include <thalweg/train/checkpoint.hpp>
 #include <thalweg/train/class_weights.hpp>
 #include <thalweg/train/loop.hpp>
@@ -216,6 +217,8 @@ void Loop::step(const data::Batch& batch) {
 
 void Loop::update() {
   optim::Optimizer& optimizer = training_.optimizer();
+  if (options_.clip_value > 0) optim::clip_grad_value(optimizer.parameters(), options_.clip_value, loc_);
+  if (options_.clip_norm > 0) optim::clip_grad_norm(optimizer.parameters(), options_.clip_norm, {}, loc_);
   optimizer.step(loc_);
   optimizer.zero_grad();
   ++training_.updates;
