@@ -15,11 +15,21 @@ constexpr std::string_view replacement = "\xEF\xBF\xBD";  // U+FFFD
 
 void append_escaped(std::string& to, char c) {
   switch (c) {
-    case '&': to += "&amp;"; break;
-    case '<': to += "&lt;"; break;
-    case '>': to += "&gt;"; break;
-    case '"': to += "&quot;"; break;
-    case '\'': to += "&#39;"; break;
+    case '&':
+      to += "&amp;";
+      break;
+    case '<':
+      to += "&lt;";
+      break;
+    case '>':
+      to += "&gt;";
+      break;
+    case '"':
+      to += "&quot;";
+      break;
+    case '\'':
+      to += "&#39;";
+      break;
     default:
       if ((static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n') || c == '\x7F')
         to += replacement;

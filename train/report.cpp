@@ -25,7 +25,8 @@ double run_seconds(const RunReport& r) {
 }
 
 std::string tile(std::string_view name, std::string_view value, std::string_view note = {}) {
-  return fmt::format("<div class=\"tile\"><dt>{}</dt><dd>{}{}</dd></div>\n", html::escape(name), html::escape(value),
+  return fmt::format("<div class=\"tile\"><dt>{}</dt><dd>{}{}</dd></div>\n", html::escape(name),
+                     html::escape(value),
                      note.empty() ? "" : fmt::format("<small>{}</small>", html::escape(note)));
 }
 
@@ -41,8 +42,8 @@ std::string headline(const RunReport& r, const std::optional<Best>& at) {
   }
   if (value.empty() && at) name = at->name + " at its best", value = html::figure(at->name, at->value);
   if (value.empty()) return {};
-  return fmt::format("<div class=\"tile first\"><dt>{}</dt><dd>{}</dd></div>\n", html::escape(html::label(name)),
-                     html::escape(value));
+  return fmt::format("<div class=\"tile first\"><dt>{}</dt><dd>{}</dd></div>\n",
+                     html::escape(html::label(name)), html::escape(value));
 }
 
 std::string tiles(const RunReport& r) {
@@ -52,8 +53,9 @@ std::string tiles(const RunReport& r) {
     out += tile(html::label(r.results[i].first), html::figure(r.results[i].first, r.results[i].second));
   const std::int64_t n = epochs(r);
   if (at)
-    out += tile("Best epoch", fmt::format("{}", r.first_epoch + at->epoch),
-                fmt::format("of {}, {} {}", r.first_epoch + n - 1, at->name, html::figure(at->name, at->value)));
+    out +=
+        tile("Best epoch", fmt::format("{}", r.first_epoch + at->epoch),
+             fmt::format("of {}, {} {}", r.first_epoch + n - 1, at->name, html::figure(at->name, at->value)));
   else if (n > 0)
     out += tile("Epochs", fmt::format("{}", n));
   if (const double seconds = run_seconds(r); seconds > 0)
@@ -72,7 +74,8 @@ std::string notices(const RunReport& r) {
   for (const char* name : {"loss", "val_loss"}) {
     const Series* s = find(r, name);
     if (!s) continue;
-    const auto bad = std::find_if(s->values.begin(), s->values.end(), [](double v) { return !std::isfinite(v); });
+    const auto bad =
+        std::find_if(s->values.begin(), s->values.end(), [](double v) { return !std::isfinite(v); });
     if (bad != s->values.end())
       out += fmt::format("<p class=\"notice warn\">{} was {} in epoch {}.</p>\n", html::label(name),
                          html::number(*bad), r.first_epoch + (bad - s->values.begin()));
@@ -87,18 +90,23 @@ std::string model(const RunReport& r) {
   if (s.rows.empty()) return {};
   std::int64_t most = 1;
   for (const nn::SummaryRow& row : s.rows) most = std::max(most, row.own);
-  std::string out = fmt::format("<section><h2>Model</h2><p class=\"lead\">{} parameters, {} trainable, {} MiB",
-                                html::thousands(s.parameters), html::thousands(s.trainable),
-                                html::number(static_cast<double>(s.bytes) / (1 << 20)));
+  std::string out =
+      fmt::format("<section><h2>Model</h2><p class=\"lead\">{} parameters, {} trainable, {} MiB",
+                  html::thousands(s.parameters), html::thousands(s.trainable),
+                  html::number(static_cast<double>(s.bytes) / (1 << 20)));
   if (s.buffers > 0) out += fmt::format("; {} numbers in buffers", html::thousands(s.buffers));
-  out += ".</p>\n<div class=\"scroll\"><table class=\"model\"><thead><tr><th scope=\"col\">Name</th><th scope=\"col\">"
-         "Layer</th><th scope=\"col\">Output</th><th scope=\"col\" class=\"num\">Parameters</th><td></td></tr></thead>\n<tbody>\n";
+  out +=
+      ".</p>\n<div class=\"scroll\"><table class=\"model\"><thead><tr><th scope=\"col\">Name</th><th "
+      "scope=\"col\">"
+      "Layer</th><th scope=\"col\">Output</th><th scope=\"col\" "
+      "class=\"num\">Parameters</th><td></td></tr></thead>\n<tbody>\n";
   for (const nn::SummaryRow& row : s.rows)
     out += fmt::format(
         "<tr><th scope=\"row\">{}</th><td>{}</td><td class=\"dims\">{}</td><td class=\"num\">{}</td>"
         "<td class=\"part\"><span style=\"width:{:.1f}%\"></span></td></tr>\n",
-        html::escape(row.name), html::escape(row.layer), row.called ? html::escape(to_string(row.output)) : "\u2013",
-        html::thousands(row.own), 100 * static_cast<double>(row.own) / static_cast<double>(most));
+        html::escape(row.name), html::escape(row.layer),
+        row.called ? html::escape(to_string(row.output)) : "\u2013", html::thousands(row.own),
+        100 * static_cast<double>(row.own) / static_cast<double>(most));
   return out + "</tbody></table></div></section>\n";
 }
 
@@ -117,7 +125,8 @@ std::string to_html(const RunReport& r) {
   std::string out = fmt::format(
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
-      "<meta name=\"color-scheme\" content=\"light dark\"/>\n<title>{}</title>\n<style>\n{}</style>\n</head>\n<body>\n<main>\n"
+      "<meta name=\"color-scheme\" content=\"light "
+      "dark\"/>\n<title>{}</title>\n<style>\n{}</style>\n</head>\n<body>\n<main>\n"
       "<header><h1>{}</h1>",
       title, parts::style(), title);
   if (!r.subtitle.empty()) out += fmt::format("<p class=\"sub\">{}</p>", html::escape(r.subtitle));

@@ -37,8 +37,10 @@ Totals totals(const Confusion& m) {
     for (std::size_t j = 0; j < n; ++j) {
       const std::int64_t v = m.count(i, j);
       t.given[i] += v, t.predicted[j] += v, t.all += v;
-      if (i == j) t.right += v;
-      else t.most_wrong = std::max(t.most_wrong, v);
+      if (i == j)
+        t.right += v;
+      else
+        t.most_wrong = std::max(t.most_wrong, v);
     }
   return t;
 }
@@ -56,9 +58,10 @@ std::string matrix_cell(const Confusion& m, const Totals& t, std::size_t i, std:
   const std::int64_t v = m.count(i, j);
   if (v == 0) return "<td class=\"zero\">0</td>";
   const double shade = i == j ? 0.15 + 0.75 * share(v, t.given[i]) : 0.03 + 0.77 * share(v, t.most_wrong);
-  return fmt::format("<td class=\"{}{}\" style=\"--a:{:.2f}\" title=\"{} taken for {}: {}, {} of them\">{}</td>",
-                     i == j ? "hit" : "miss", shade > 0.5 ? " deep" : "", shade, html::escape(m.classes[i]),
-                     html::escape(m.classes[j]), v, share_text(v, t.given[i]), html::thousands(v));
+  return fmt::format(
+      "<td class=\"{}{}\" style=\"--a:{:.2f}\" title=\"{} taken for {}: {}, {} of them\">{}</td>",
+      i == j ? "hit" : "miss", shade > 0.5 ? " deep" : "", shade, html::escape(m.classes[i]),
+      html::escape(m.classes[j]), v, share_text(v, t.given[i]), html::thousands(v));
 }
 
 std::string matrix_table(const Confusion& m, const Totals& t) {
@@ -75,8 +78,10 @@ std::string matrix_table(const Confusion& m, const Totals& t) {
   out += "</tbody><tfoot><tr><th scope=\"row\">Precision</th>";
   for (std::size_t j = 0; j < n; ++j)
     out += fmt::format("<td class=\"sum\">{}</td>", share_text(m.count(j, j), t.predicted[j]));
-  return out + fmt::format("<td class=\"sum all\">{}</td></tr></tfoot></table></div>\n"
-                           "<p class=\"note\">Rows: the given class. Columns: what the model said.</p>", share_text(t.right, t.all));
+  return out + fmt::format(
+                   "<td class=\"sum all\">{}</td></tr></tfoot></table></div>\n"
+                   "<p class=\"note\">Rows: the given class. Columns: what the model said.</p>",
+                   share_text(t.right, t.all));
 }
 
 /// Many classes: a pixel for each count, darker for more, and the classes' figures as a list.
@@ -94,19 +99,24 @@ std::string matrix_picture(const Confusion& m, const Totals& t) {
   constexpr double paper[] = {255, 255, 255}, ink[] = {23, 63, 140};
   for (std::size_t c = 0; c < 3; ++c)
     for (std::size_t k = 0; k < side * side; ++k)
-      pixels[c * side * side + k] = static_cast<std::uint8_t>(std::lround(paper[c] + shades[k] * (ink[c] - paper[c])));
+      pixels[c * side * side + k] =
+          static_cast<std::uint8_t>(std::lround(paper[c] + shades[k] * (ink[c] - paper[c])));
   const auto edge = static_cast<std::int64_t>(side);
   std::string out = fmt::format(
-      "<figure class=\"heat\"><img src=\"{}\" alt=\"confusion matrix of {} classes, {} right\"/><figcaption>Down: the "
+      "<figure class=\"heat\"><img src=\"{}\" alt=\"confusion matrix of {} classes, {} "
+      "right\"/><figcaption>Down: the "
       "given class. Across: what the model said. Darker: a larger share of the row.</figcaption></figure>\n",
       png_address(3, edge, edge, pixels), n, share_text(t.right, t.all));
-  out += "<details><summary>Recall and precision by class</summary><div class=\"scroll\"><table class=\"num\"><thead><tr>"
-         "<th scope=\"col\">Class</th><th scope=\"col\">Examples</th><th scope=\"col\">Recall</th><th scope=\"col\">"
-         "Precision</th></tr></thead>\n<tbody>\n";
+  out +=
+      "<details><summary>Recall and precision by class</summary><div class=\"scroll\"><table "
+      "class=\"num\"><thead><tr>"
+      "<th scope=\"col\">Class</th><th scope=\"col\">Examples</th><th scope=\"col\">Recall</th><th "
+      "scope=\"col\">"
+      "Precision</th></tr></thead>\n<tbody>\n";
   for (std::size_t i = 0; i < n; ++i)
-    out += fmt::format("<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td></tr>\n", html::escape(m.classes[i]),
-                       html::thousands(t.given[i]), share_text(m.count(i, i), t.given[i]),
-                       share_text(m.count(i, i), t.predicted[i]));
+    out += fmt::format("<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td></tr>\n",
+                       html::escape(m.classes[i]), html::thousands(t.given[i]),
+                       share_text(m.count(i, i), t.given[i]), share_text(m.count(i, i), t.predicted[i]));
   return out + "</tbody></table></div></details>\n";
 }
 
@@ -127,7 +137,8 @@ std::string pairs(const Confusion& m, const Totals& t) {
     const std::size_t i = wrong[k] / n, j = wrong[k] % n;
     const std::int64_t v = m.counts[wrong[k]];
     out += fmt::format(
-        "<li><span class=\"pair\">{} <i>\u2192</i> {}</span><span class=\"count num\">{}<small>{}</small></span>"
+        "<li><span class=\"pair\">{} <i>\u2192</i> {}</span><span class=\"count "
+        "num\">{}<small>{}</small></span>"
         "<span class=\"bar\"><b style=\"width:{:.1f}%\"></b></span></li>\n",
         html::escape(m.classes[i]), html::escape(m.classes[j]), html::thousands(v), share_text(v, t.given[i]),
         100 * share(v, t.most_wrong));
@@ -167,24 +178,28 @@ std::string classes(const RunReport& r) {
   if (r.confusion.classes.empty() && r.confusion.counts.empty()) return {};
   const Totals t = totals(r.confusion);
   const bool table = r.confusion.classes.size() <= most_cells;
-  return fmt::format("<section><h2>Classes</h2><p class=\"lead\">{} of {} examples right, {}.</p>\n"
-                     "<div class=\"split\"><div>\n",
-                     html::thousands(t.right), html::thousands(t.all), share_text(t.right, t.all)) +
+  return fmt::format(
+             "<section><h2>Classes</h2><p class=\"lead\">{} of {} examples right, {}.</p>\n"
+             "<div class=\"split\"><div>\n",
+             html::thousands(t.right), html::thousands(t.all), share_text(t.right, t.all)) +
          (table ? matrix_table(r.confusion, t) : matrix_picture(r.confusion, t)) + "</div>\n" +
          pairs(r.confusion, t) + "</div></section>\n";
 }
 
 std::string mistakes(const RunReport& r) {
   if (r.mistakes.empty()) return {};
-  std::string out = "<section><h2>Worst mistakes</h2><p class=\"lead\">Highest loss first: the given class \u2192 what "
-                    "the model said, and how sure it was.</p>\n<div class=\"grid\">\n";
+  std::string out =
+      "<section><h2>Worst mistakes</h2><p class=\"lead\">Highest loss first: the given class \u2192 what "
+      "the model said, and how sure it was.</p>\n<div class=\"grid\">\n";
   for (const Mistake& m : r.mistakes) {
     const std::string given = html::escape(m.given), predicted = html::escape(m.predicted);
     const std::string number = m.index >= 0 ? fmt::format("No. {}: ", m.index) : "";
     out += fmt::format(
-        "<figure class=\"shot\" title=\"{0}loss {1}\"><img src=\"{2}\" alt=\"{3}, taken for {4}\"/><figcaption><span>{3} "
+        "<figure class=\"shot\" title=\"{0}loss {1}\"><img src=\"{2}\" alt=\"{3}, taken for "
+        "{4}\"/><figcaption><span>{3} "
         "<i>\u2192</i> <b>{4}</b></span><span class=\"num\">{5}</span></figcaption></figure>\n",
-        number, html::number(m.loss), picture_address(m.picture), given, predicted, html::fixed(m.probability, 2));
+        number, html::number(m.loss), picture_address(m.picture), given, predicted,
+        html::fixed(m.probability, 2));
   }
   return out + "</div></section>\n";
 }

@@ -28,14 +28,15 @@ std::vector<double> scaled(std::vector<double> values, double by) {
 }
 
 /// "loss" and "val_loss" together, validation first because it is what counts.
-std::string metric_chart(const RunReport& r, std::string_view name, const Series* train, const Series* validation,
-                         const std::optional<Best>& best_epoch) {
+std::string metric_chart(const RunReport& r, std::string_view name, const Series* train,
+                         const Series* validation, const std::optional<Best>& best_epoch) {
   const bool share = html::is_share(name);
   svg::Chart c{.title = html::label(name), .first_epoch = r.first_epoch, .epochs = epochs(r)};
   const double by = share ? 100 : 1;
   if (share) c.unit = "%", c.scale = svg::Scale::linear;
   if (validation) c.lines.push_back({"validation", scaled(validation->values, by), false});
-  if (train) c.lines.push_back({validation ? "training" : "value", scaled(train->values, by), validation != nullptr});
+  if (train)
+    c.lines.push_back({validation ? "training" : "value", scaled(train->values, by), validation != nullptr});
   if (!best_epoch) return svg::draw(c);
   c.best = best_epoch->epoch;
   const auto at = static_cast<std::size_t>(best_epoch->epoch);
@@ -50,13 +51,19 @@ constexpr double low_height = 130;  // of the charts that are not about how well
 std::string rate_chart(const RunReport& r) {
   const Series* lr = find(r, "lr");
   if (!lr) return {};
-  svg::Chart c{.title = "Learning rate", .lines = {{"rate", lr->values}}, .first_epoch = r.first_epoch,
-               .epochs = epochs(r), .scale = svg::Scale::logarithmic, .steps = true, .height = low_height};
+  svg::Chart c{.title = "Learning rate",
+               .lines = {{"rate", lr->values}},
+               .first_epoch = r.first_epoch,
+               .epochs = epochs(r),
+               .scale = svg::Scale::logarithmic,
+               .steps = true,
+               .height = low_height};
   std::int64_t changes = 0;
   for (std::size_t i = 1; i < lr->values.size(); ++i) changes += lr->values[i] != lr->values[i - 1] ? 1 : 0;
-  c.note = changes == 0  ? "constant"
-           : changes > 5 ? fmt::format("{} to {}", html::compact(lr->values.front()), html::compact(lr->values.back()))
-                         : fmt::format("changed {} {}", changes, changes == 1 ? "time" : "times");
+  c.note = changes == 0 ? "constant"
+           : changes > 5
+               ? fmt::format("{} to {}", html::compact(lr->values.front()), html::compact(lr->values.back()))
+               : fmt::format("changed {} {}", changes, changes == 1 ? "time" : "times");
   return svg::draw(c);
 }
 
@@ -64,8 +71,12 @@ std::string speed_chart(const RunReport& r) {
   const Series* rate = find(r, "images_per_second");
   const Series* shown = rate ? rate : find(r, "seconds");
   if (!shown) return {};
-  svg::Chart c{.title = rate ? "Throughput" : "Time per epoch", .lines = {{rate ? "images/s" : "time", shown->values}},
-               .first_epoch = r.first_epoch, .epochs = epochs(r), .scale = svg::Scale::from_zero, .area = true,
+  svg::Chart c{.title = rate ? "Throughput" : "Time per epoch",
+               .lines = {{rate ? "images/s" : "time", shown->values}},
+               .first_epoch = r.first_epoch,
+               .epochs = epochs(r),
+               .scale = svg::Scale::from_zero,
+               .area = true,
                .height = low_height};
   if (!rate) c.unit = " s";
   double sum = 0;
@@ -80,8 +91,13 @@ std::string speed_chart(const RunReport& r) {
 std::string memory_chart(const RunReport& r) {
   const Series *peak = find(r, "memory_peak"), *live = find(r, "memory_live");
   if (!peak && !live) return {};
-  svg::Chart c{.title = "Memory of tensors", .first_epoch = r.first_epoch, .epochs = epochs(r),
-               .scale = svg::Scale::from_zero, .area = true, .unit = " MiB", .height = low_height};
+  svg::Chart c{.title = "Memory of tensors",
+               .first_epoch = r.first_epoch,
+               .epochs = epochs(r),
+               .scale = svg::Scale::from_zero,
+               .area = true,
+               .unit = " MiB",
+               .height = low_height};
   double most = 0;
   for (const auto& [name, series] : {std::pair{"peak", peak}, std::pair{"kept", live}}) {
     if (!series) continue;
@@ -164,8 +180,9 @@ std::string epoch_table(const RunReport& r) {
   const std::int64_t n = epochs(r), stride = (n + most_rows - 1) / most_rows;
   if (n == 0) return {};
   const std::optional<Best> at = best(r);
-  std::string out = "<details><summary>All numbers by epoch</summary><div class=\"scroll\"><table class=\"num\">"
-                    "<thead><tr><th scope=\"col\">Epoch</th>";
+  std::string out =
+      "<details><summary>All numbers by epoch</summary><div class=\"scroll\"><table class=\"num\">"
+      "<thead><tr><th scope=\"col\">Epoch</th>";
   std::vector<int> decimals;
   for (const Series& s : r.series) {
     decimals.push_back(column_decimals(s.values));
@@ -176,7 +193,8 @@ std::string epoch_table(const RunReport& r) {
   for (std::int64_t i = 0; i < n; ++i) {
     const bool is_best = at && at->epoch == i;
     if (i % stride != 0 && i != n - 1 && !is_best) continue;
-    out += fmt::format("<tr{}><th scope=\"row\">{}</th>", is_best ? " class=\"best\"" : "", r.first_epoch + i);
+    out +=
+        fmt::format("<tr{}><th scope=\"row\">{}</th>", is_best ? " class=\"best\"" : "", r.first_epoch + i);
     for (std::size_t k = 0; k < r.series.size(); ++k) {
       const std::string text = cell(r.series[k], static_cast<std::size_t>(i), decimals[k]);
       out += fmt::format("<td>{}</td>", text);

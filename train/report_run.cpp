@@ -58,7 +58,8 @@ std::vector<std::int64_t> given_classes(const data::Dataset& data, std::int64_t 
     std::iota(indices.begin(), indices.end(), first);
     Tensor y = data.batch(indices).y;
     const auto n = static_cast<std::int64_t>(indices.size());
-    if (!y.defined()) throw_error<ValueError>({.op = op, .arg = "data", .what = "it has no targets", .loc = loc});
+    if (!y.defined())
+      throw_error<ValueError>({.op = op, .arg = "data", .what = "it has no targets", .loc = loc});
     if (y.dim() == 2 && y.size(0) == n && y.size(1) == classes) y = argmax(y, 1);
     if (y.numel() != n)
       bad_shape("target", y, fmt::format("[{}] class numbers or [{},{}]", n, n, classes), loc);
@@ -95,7 +96,9 @@ struct Verdict {
 
 /// Worse first: a loss that is not a number is worst.
 bool worse(const Verdict& a, const Verdict& b) {
-  const auto rank = [](double loss) { return std::isnan(loss) ? std::numeric_limits<double>::infinity() : loss; };
+  const auto rank = [](double loss) {
+    return std::isnan(loss) ? std::numeric_limits<double>::infinity() : loss;
+  };
   return rank(a.loss) != rank(b.loss) ? rank(a.loss) > rank(b.loss) : a.index < b.index;
 }
 
@@ -103,7 +106,8 @@ bool worse(const Verdict& a, const Verdict& b) {
 Dims picture_shape(const Tensor& x, const Dims& wanted) {
   Dims s = wanted.size() == 0 ? x.shape() : wanted;
   if (s.size() == 2) s = Dims{1, s[0], s[1]};
-  const bool picture = s.size() == 3 && (s[0] == 1 || s[0] == 3) && s[1] > 0 && s[2] > 0 && numel(s) == x.numel();
+  const bool picture =
+      s.size() == 3 && (s[0] == 1 || s[0] == 3) && s[1] > 0 && s[2] > 0 && numel(s) == x.numel();
   return picture ? s : Dims{};
 }
 
@@ -136,8 +140,12 @@ namespace detail {
 void add_examples(RunReport& report, nn::ModuleRef model, const data::DatasetRef& data,
                   const ExampleOptions& options, Loc loc) {
   if (options.worst < 0)
-    throw_error<ValueError>({.op = op, .arg = "worst", .given = std::to_string(options.worst), .wanted = "0 or more",
-                             .what = "not a number of mistakes", .loc = loc});
+    throw_error<ValueError>({.op = op,
+                             .arg = "worst",
+                             .given = std::to_string(options.worst),
+                             .wanted = "0 or more",
+                             .what = "not a number of mistakes",
+                             .loc = loc});
   const NoGrad guard;
   const Tensor scores =
       log_probabilities(predict(model, data, options.batch_size, loc), options.probabilities, loc);
@@ -183,8 +191,8 @@ RunReport report_of(const History& history) {
 std::string utc_text(std::time_t time) {
   std::tm parts{};
   gmtime_r(&time, &parts);
-  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02} UTC", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
-                     parts.tm_hour, parts.tm_min);
+  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02} UTC", parts.tm_year + 1900, parts.tm_mon + 1,
+                     parts.tm_mday, parts.tm_hour, parts.tm_min);
 }
 
 Fact machine_fact() {
@@ -215,7 +223,8 @@ void HtmlReport::on_epoch_end(Training& t) {
 
 void HtmlReport::on_train_end(Training& t) {
   RunReport last = page(t.history);
-  if (options_.examples) detail::add_examples(last, t.model, *options_.examples, options_.example_options, Loc::here());
+  if (options_.examples)
+    detail::add_examples(last, t.model, *options_.examples, options_.example_options, Loc::here());
   write_report(path_, last);
 }
 

@@ -33,15 +33,15 @@ void add_examples(RunReport& report, nn::ModuleRef model, const data::DatasetRef
 }
 
 /// Lets the model classify all of `data` and puts the confusion matrix and the worst mistakes (the largest
-/// -log p of the given class; equal ones in the data's order) into the report. Outputs are [n, classes], or one
-/// number an example, [n] or [n, 1], for two classes; targets class numbers (below 0: left out) or as many
-/// columns as the outputs. Mistakes are shown if their inputs are pictures: [H, W] or [C, H, W] with 1 or 3
-/// channels, u8 or floating: from 0 to 1, else spread from their least to their largest value.
-/// Throws ShapeError, DTypeError (outputs, targets), IndexError (a target that is no class), ValueError (no
+/// -log p of the given class; equal ones in the data's order) into the report. Outputs are [n, classes], or
+/// one number an example, [n] or [n, 1], for two classes; targets class numbers (below 0: left out) or as
+/// many columns as the outputs. Mistakes are shown if their inputs are pictures: [H, W] or [C, H, W] with 1
+/// or 3 channels, u8 or floating: from 0 to 1, else spread from their least to their largest value. Throws
+/// ShapeError, DTypeError (outputs, targets), IndexError (a target that is no class), ValueError (no
 /// examples, worst < 0).
 template <class M>
-void add_examples(RunReport& report, M& model, const data::DatasetRef& data, const ExampleOptions& options = {},
-                  Loc loc = Loc::here()) {
+void add_examples(RunReport& report, M& model, const data::DatasetRef& data,
+                  const ExampleOptions& options = {}, Loc loc = Loc::here()) {
   detail::add_examples(report, detail::model_ref(model), data, options, loc);
 }
 
@@ -53,7 +53,8 @@ Fact machine_fact();
 
 struct HtmlReportOptions {
   RunReport page{};  ///< title, date, facts, model's summary; the run's numbers are put in
-  std::optional<data::DatasetRef> examples{};  ///< on which the confusion matrix and the mistakes are, at the end
+  std::optional<data::DatasetRef>
+      examples{};  ///< on which the confusion matrix and the mistakes are, at the end
   ExampleOptions example_options{};
 };
 

@@ -24,7 +24,8 @@ Axis linear(double low, double high) {
   if (size < 1e-290) {
     low = 0, high = 1;
   } else if (high / size - low / size < 1e-9) {
-    low -= size / 10, high += size / 10;
+    constexpr double most = std::numeric_limits<double>::max();
+    low = std::max(low - size / 10, -most), high = std::min(high + size / 10, most);
   }
   const double step = round_up(high / 4 - low / 4);
   const double from = std::floor(low / step + 1e-9), to = std::ceil(high / step - 1e-9);
@@ -68,9 +69,8 @@ std::string Axis::label(double tick) const {
   const double size = std::max(std::abs(low), std::abs(high));
   if (size >= 1e7 || size < 1e-4) return html::compact(tick);
   std::string s = html::fixed(tick, decimals);
-  return s.ends_with("000") && decimals == 0 && size >= 1e4
-             ? html::thousands(std::llround(tick))
-             : (tick == 0 && decimals > 0 ? "0" : s);
+  return s.ends_with("000") && decimals == 0 && size >= 1e4 ? html::thousands(std::llround(tick))
+                                                            : (tick == 0 && decimals > 0 ? "0" : s);
 }
 
 Axis axis(double low, double high, Scale scale) {

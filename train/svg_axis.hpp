@@ -9,7 +9,7 @@
 namespace thalweg::train::svg {
 
 enum class Scale : std::uint8_t {
-  automatic,    ///< linear; logarithmic where positive values differ by a factor of 50 or more
+  automatic,  ///< linear; logarithmic where positive values differ by a factor of 50 or more
   linear,
   from_zero,    ///< linear, with 0 on the axis
   logarithmic,  ///< linear where a value is not positive

@@ -13,7 +13,7 @@
 namespace thalweg::train::svg {
 namespace {
 
-constexpr double width = 1000;       // units of the lines' own coordinates, stretched to the plot's width
+constexpr double width = 1000;  // units of the lines' own coordinates, stretched to the plot's width
 constexpr std::size_t most_points = 1200, most_bands = 300, most_dots = 40;
 
 struct Point {
@@ -75,7 +75,8 @@ double last_finite(const std::vector<double>& values, std::size_t& at) {
 
 /// The values in pieces without gaps; of very many, the least and the greatest of each stretch.
 std::vector<std::vector<Point>> pieces(const std::vector<double>& values) {
-  const std::size_t stretch = values.size() <= most_points ? 1 : (2 * values.size() + most_points - 1) / most_points;
+  const std::size_t stretch =
+      values.size() <= most_points ? 1 : (2 * values.size() + most_points - 1) / most_points;
   std::vector<std::vector<Point>> all(1);
   for (std::size_t begin = 0; begin < values.size(); begin += stretch) {
     const std::size_t end = std::min(values.size(), begin + stretch);
@@ -128,7 +129,8 @@ void Drawing::grid() {
 }
 
 void Drawing::lines() {
-  put(R"(<svg width="100%" height="{0:.0f}" viewBox="0 0 {1:.0f} {0:.0f}" preserveAspectRatio="none">)", c_.height, width);
+  put(R"(<svg width="100%" height="{0:.0f}" viewBox="0 0 {1:.0f} {0:.0f}" preserveAspectRatio="none">)",
+      c_.height, width);
   for (std::size_t i = c_.lines.size(); i-- > 0;) {
     const Line& line = c_.lines[i];
     for (const std::vector<Point>& run : pieces(line.values)) {
@@ -148,8 +150,9 @@ void Drawing::dots() {
     for (const std::vector<Point>& run : pieces(c_.lines[i].values))
       if (run.size() == 1 || (c_.epochs <= static_cast<std::int64_t>(most_dots) && !c_.steps))
         for (const Point& p : run)
-          put(R"(<circle class="dot s{}{}" cx="{:.2f}%" cy="{:.1f}" r="{}"/>)", i, c_.lines[i].dashed ? " open" : "",
-              100 * x(p.epoch), y(p.value), run.size() == 1 ? "3.5" : "2.2");
+          put(R"(<circle class="dot s{}{}" cx="{:.2f}%" cy="{:.1f}" r="{}"/>)", i,
+              c_.lines[i].dashed ? " open" : "", 100 * x(p.epoch), y(p.value),
+              run.size() == 1 ? "3.5" : "2.2");
 }
 
 /// Marks where the first line, or another one, has no number to show.
@@ -179,7 +182,10 @@ void Drawing::best() {
   const double at = x(static_cast<double>(*c_.best));
   put(R"(<line class="best" x1="{0:.2f}%" x2="{0:.2f}%" y1="0" y2="{1:.0f}"/>)", 100 * at, c_.height);
   put(R"(<text class="best" x="{:.2f}%" y="0" dy="-8" text-anchor="{}">best epoch {}</text>)", 100 * at,
-      at < 0.15 ? "start" : at > 0.8 ? "end" : "middle", c_.first_epoch + *c_.best);
+      at < 0.15  ? "start"
+      : at > 0.8 ? "end"
+                 : "middle",
+      c_.first_epoch + *c_.best);
   const auto i = static_cast<std::size_t>(*c_.best);
   if (!c_.lines.empty() && i < c_.lines[0].values.size() && std::isfinite(c_.lines[0].values[i]))
     put(R"(<circle class="ring s0" cx="{:.2f}%" cy="{:.1f}" r="5"/>)", 100 * at, y(c_.lines[0].values[i]));
@@ -210,8 +216,8 @@ void Drawing::end_labels() {
     if (!one)
       put(R"(<text class="end s{}" x="100%" y="{:.1f}" dx="10">{}</text>)", l.line, l.y,
           html::escape(c_.lines[l.line].name));
-    put(R"(<text class="end num" x="100%" y="{:.1f}" dx="10" dy="{}">{}</text>)", l.y, one ? ".32em" : "1.25em",
-        l.value);
+    put(R"(<text class="end num" x="100%" y="{:.1f}" dx="10" dy="{}">{}</text>)", l.y,
+        one ? ".32em" : "1.25em", l.value);
   }
 }
 
@@ -226,8 +232,7 @@ void Drawing::bands() {
         100 * from, 100 * (to - from), c_.height, 100 * x(static_cast<double>(i)),
         c_.first_epoch + static_cast<std::int64_t>(i));
     for (const Line& line : c_.lines)
-      if (i < line.values.size())
-        put(" \u00B7 {} {}", html::escape(line.name), value_text(line.values[i]));
+      if (i < line.values.size()) put(" \u00B7 {} {}", html::escape(line.name), value_text(line.values[i]));
     put("</title></rect>");
   }
 }
@@ -247,7 +252,8 @@ std::string Drawing::summary() const {
 
 std::string Drawing::figure() {
   put(R"(<figure class="chart{}{}"><figcaption><b>{}</b><span class="read">{}</span></figcaption>)",
-      c_.lines.size() == 1 ? " solo" : "", c_.epochs > 300 ? " dense" : "", html::escape(c_.title), html::escape(c_.note + (axis_.logarithmic ? " (log scale)" : "")));
+      c_.lines.size() == 1 ? " solo" : "", c_.epochs > 300 ? " dense" : "", html::escape(c_.title),
+      html::escape(c_.note + (axis_.logarithmic ? " (log scale)" : "")));
   put(R"(<div class="plot"><svg class="draw" role="img" aria-label="{}" width="100%" height="{:.0f}">)",
       html::escape(summary()), c_.height);
   if (any_) grid();
@@ -256,8 +262,7 @@ std::string Drawing::figure() {
   dots();
   best();
   end_labels();
-  if (!any_)
-    put(R"(<text x="50%" y="{:.0f}" text-anchor="middle">no finite value</text>)", c_.height / 2);
+  if (!any_) put(R"(<text x="50%" y="{:.0f}" text-anchor="middle">no finite value</text>)", c_.height / 2);
   bands();
   put("</svg></div></figure>\n");
   return std::move(out_);

@@ -13,23 +13,23 @@
 namespace thalweg::train::svg {
 
 struct Line {
-  std::string name;                ///< at the line's end: "validation"
-  std::vector<double> values{};    ///< one an epoch; not finite: a gap
+  std::string name;              ///< at the line's end: "validation"
+  std::vector<double> values{};  ///< one an epoch; not finite: a gap
   bool dashed = false;
 };
 
 struct Chart {
   std::string title;
-  std::vector<Line> lines{};         ///< the first is the one that matters: drawn on top
+  std::vector<Line> lines{};  ///< the first is the one that matters: drawn on top
   std::int64_t first_epoch = 1;
-  std::int64_t epochs = 0;           ///< values that do not reach so far end early
+  std::int64_t epochs = 0;  ///< values that do not reach so far end early
   Scale scale = Scale::automatic;
-  bool steps = false;                ///< values hold for an epoch, as learning rates do
-  bool area = false;                 ///< shaded down to the axis
-  std::string unit{};                ///< after the numbers: "%", " MiB"
-  std::optional<std::int64_t> best{};///< the epoch to mark, counted from 0
-  double height = 200;               ///< of the plot, in pixels
-  std::string note{};                ///< beside the title, until the pointer shows an epoch
+  bool steps = false;                  ///< values hold for an epoch, as learning rates do
+  bool area = false;                   ///< shaded down to the axis
+  std::string unit{};                  ///< after the numbers: "%", " MiB"
+  std::optional<std::int64_t> best{};  ///< the epoch to mark, counted from 0
+  double height = 200;                 ///< of the plot, in pixels
+  std::string note{};                  ///< beside the title, until the pointer shows an epoch
 };
 
 /// The chart as a <figure>. Under the pointer, each epoch shows its numbers.
