@@ -22,7 +22,7 @@ constexpr int format_version = 1;  // the checksum is that of io::save_checked()
 constexpr const char* library_version = "0.1.0";
 const std::string version_key = "thalweg.checkpoint";
 const std::string library_key = "thalweg.version";
-const std::string optimizer_key = "thalweg.optimizer";
+const std::string kind_key = "thalweg.run.";  // and the name
 constexpr std::string_view prefix = "checkpoint-", suffix = ".safetensors", old_suffix = ".old";
 
 [[noreturn, gnu::cold]] void throw_io(const std::string& path, const char* what, const std::error_code& error) {
@@ -56,8 +56,8 @@ std::string value_of(const io::Metadata& metadata, const std::string& key) {
   return it == metadata.end() ? std::string("none") : io::printable(it->second);
 }
 
-/// Throws where a whole file is not one that this program, with this optimizer, can go on from.
-void check_kind(const io::TensorFile& file, const std::string& optimizer, const std::string& name, Loc loc) {
+/// Throws where a whole file is not one that this run can go on from.
+void check_kind(const io::TensorFile& file, const io::Metadata& kind, const std::string& name, Loc loc) {
   const std::string version = value_of(file.metadata, version_key);
   if (version != fmt::format("{}", format_version))
     throw_error<FormatError>(
@@ -67,26 +67,35 @@ void check_kind(const io::TensorFile& file, const std::string& optimizer, const 
          .wanted = fmt::format("{} (this is version {})", format_version, library_version),
          .what = "format version that this library does not read",
          .loc = loc});
-  const std::string saved = value_of(file.metadata, optimizer_key);
-  if (saved != optimizer)
+  std::string given, wanted;
+  for (const auto& [key, value] : kind) {
+    const std::string saved = value_of(file.metadata, kind_key + key);
+    if (saved == value) continue;
+    const char* comma = given.empty() ? "" : ", ";
+    given += fmt::format("{}{} {}", comma, key, saved);
+    wanted += fmt::format("{}{} {}", comma, key, value);
+  }
+  if (!given.empty())
     throw_error<ValueError>({.op = op,
                              .arg = name,
-                             .given = saved,
-                             .wanted = optimizer,
-                             .what = "saved with another optimizer; nothing was loaded",
+                             .given = given,
+                             .wanted = wanted,
+                             .what = "saved by a run with other settings; nothing was loaded",
                              .loc = loc});
 }
 
 }  // namespace
 
+void visit_generator(io::StateVisitor& f, const std::string& name, Generator& generator) {
+  RandomKey key = generator.state();
+  f(name + ".seed", key.seed);
+  f(name + ".offset", key.offset);
+  generator.set_state(key);
+}
+
 void visit_model(io::StateVisitor& f, nn::ModuleRef model) {
   for (auto& [name, tensor] : nn::detail::state_dict(model)) f(name, tensor);
-  for (auto& [name, generator] : nn::detail::named_generators(model)) {
-    RandomKey key = generator->state();
-    f(name + ".seed", key.seed);
-    f(name + ".offset", key.offset);
-    generator->set_state(key);
-  }
+  for (auto& [name, generator] : nn::detail::named_generators(model)) visit_generator(f, name, *generator);
 }
 
 std::string Restored::describe() const {
@@ -143,7 +152,7 @@ int Checkpoints::start_afresh() {
   return static_cast<int>(earlier.size());
 }
 
-std::string Checkpoints::save(std::int64_t step, const std::string& optimizer, const io::StateVisit& visit,
+std::string Checkpoints::save(std::int64_t step, const io::Metadata& kind, const io::StateVisit& visit,
                               Loc loc) {
   if (step < 0)
     throw_error<ValueError>({.op = op,
@@ -153,11 +162,9 @@ std::string Checkpoints::save(std::int64_t step, const std::string& optimizer, c
                              .what = "not a step",
                              .loc = loc});
   const std::string path = path_of(step);
-  io::save_state(path, visit,
-                 {{version_key, fmt::format("{}", format_version)},
-                  {library_key, library_version},
-                  {optimizer_key, optimizer}},
-                 loc);
+  io::Metadata about{{version_key, fmt::format("{}", format_version)}, {library_key, library_version}};
+  for (const auto& [key, value] : kind) about[kind_key + key] = value;
+  io::save_state(path, visit, about, loc);
   // What restore() skipped may stand at higher steps: left there, it would count among the newest.
   std::size_t kept = 0;
   for (std::int64_t s : steps()) {
@@ -169,7 +176,7 @@ std::string Checkpoints::save(std::int64_t step, const std::string& optimizer, c
   return path;
 }
 
-Restored Checkpoints::restore(const std::string& optimizer, const io::StateVisit& visit, Loc loc) {
+Restored Checkpoints::restore(const io::Metadata& kind, const io::StateVisit& visit, Loc loc) {
   Restored result;
   for (std::int64_t step : steps()) {
     const std::string path = path_of(step);
@@ -183,7 +190,7 @@ Restored Checkpoints::restore(const std::string& optimizer, const io::StateVisit
       result.skipped.push_back({path, e.what()});
       continue;
     }
-    check_kind(file, optimizer, io::printable(path), loc);
+    check_kind(file, kind, io::printable(path), loc);
     io::assign_state(file, visit, io::printable(path), loc);
     result.path = path;
     result.step = step;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,9 @@
 #include <thalweg/nn/visitor.hpp>
 
 namespace thalweg::train {
+
+/// Names a generator's seed and offset.
+void visit_generator(io::StateVisitor& f, const std::string& name, Generator& generator);
 
 /// Names everything of a model: tensors under their names in the state_dict, its generators' seeds and offsets
 /// ("3.generator.seed").
@@ -35,6 +39,17 @@ struct Restored {
   std::string describe() const;
 };
 
+/// How fit() saves checkpoints and goes on from them.
+struct CheckpointOptions {
+  std::string directory{};       ///< for this run alone; empty: none are saved
+  std::int64_t every_steps = 0;  ///< batches after which one is saved within an epoch; 0: at its end alone
+  double every_seconds = 0;      ///< the same in seconds
+  int keep = 3;                  ///< the newest that stay
+  bool resume = false;           ///< go on from the newest whole one; without, those that are there are set aside
+  /// Told what `resume` found before the training begins; none: it is printed on stderr.
+  std::function<void(const Restored&)> restored{};
+};
+
 /// The checkpoints of one run, called checkpoint-0000001234.safetensors after the step. A directory is for one
 /// run at a time, and that run calls either restore() or start_afresh() first.
 class Checkpoints {
@@ -43,17 +58,17 @@ class Checkpoints {
   /// checkpoints stay. Throws ValueError (keep < 1), IoError.
   explicit Checkpoints(std::string directory, int keep = 3, Loc loc = Loc::here());
 
-  /// Saves what `visit` names as the state after `step`; durable on return. `optimizer` is the kind that restore()
-  /// asks for. Older checkpoints beyond `keep` are removed after. Returns the path. Throws IoError, and then
+  /// Saves what `visit` names as the state after `step`; durable on return. `kind` holds settings that
+  /// the run must have in common with the one that goes on from it: {{"optimizer", "Adam"}}. Older checkpoints beyond `keep` are removed after. Returns the path. Throws IoError, and then
   /// the checkpoints that were there still are, and ValueError (step < 0; what save_state() says).
-  std::string save(std::int64_t step, const std::string& optimizer, const io::StateVisit& visit,
+  std::string save(std::int64_t step, const io::Metadata& kind, const io::StateVisit& visit,
                    Loc loc = Loc::here());
 
   /// Loads the newest checkpoint that is whole into what `visit` names. Damaged and unreadable ones are skipped and
-  /// told. One that is whole but was saved by a newer version of the library, with another optimizer or of another
-  /// model or options is an error (FormatError, ValueError listing every difference), since an older one would be
-  /// no better; then nothing is changed.
-  Restored restore(const std::string& optimizer, const io::StateVisit& visit, Loc loc = Loc::here());
+  /// told. One that is whole but was saved in another version of the format, by a run of another `kind` or of another
+  /// model is an error (FormatError; ValueError listing every difference), since an older one would be no better;
+  /// then nothing is changed.
+  Restored restore(const io::Metadata& kind, const io::StateVisit& visit, Loc loc = Loc::here());
 
   /// For a run that does not continue another: checkpoints of an earlier run are renamed to *.old, in place of
   /// those that have such names, so that they are never taken for this run's. Returns how many. Throws IoError.

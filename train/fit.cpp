@@ -9,6 +9,7 @@
 
 #include <thalweg/autograd/base/memory_stats.hpp>
 #include <thalweg/autograd/tensor/factories.hpp>
+#include <thalweg/nn/init.hpp>
 #include <thalweg/nn/module.hpp>
 #include <thalweg/optim/clip.hpp>
 #include <thalweg/train/checkpoint.hpp>
@@ -51,11 +52,13 @@ void Loop::check_options() const {
   check_at_least(1, "batch_size", options_.batch_size, loc_);
   check_at_least(0, "validation_batch_size", options_.validation_batch_size, loc_);
   check_at_least(1, "accumulate", options_.accumulate, loc_);
+  check_at_least(0, "checkpoint.every_steps", options_.checkpoint.every_steps, loc_);
   const auto check_bound = [this](const char* arg, double v) {
     if (!(v >= 0)) bad_option(arg, v, "above 0, or 0 for none", "not a bound", loc_);
   };
   check_bound("clip_norm", options_.clip_norm);
   check_bound("clip_value", options_.clip_value);
+  check_bound("checkpoint.every_seconds", options_.checkpoint.every_seconds);
   for (const double w : options_.class_weights)
     if (!(w >= 0) || !std::isfinite(w))
       bad_option("class_weights", w, "finite numbers, 0 or more", "not a weight", loc_);
@@ -139,12 +142,14 @@ void Loop::prepare() {
 // ---- the run -----------------------------------------------------------------------------------
 
 History Loop::run() {
-  const ModeScope mode(training_.model, true);
   clock_ = Stopwatch();
+  open_checkpoints();
+  const ModeScope mode(training_.model, true);
   try {
     each_callback([this](Callback& callback) { callback.on_train_begin(training_); });
     if (training_.step == 0) drop_gradients();
     run_epochs();
+    if (requested_) save_checkpoint();
     drop_gradients();
     training_.history.seconds = seconds_ + clock_.seconds();
     training_.history.stopped = requested_ && !training_.stopping() ? "stopped on request" : training_.why();
@@ -178,6 +183,7 @@ void Loop::run_epoch() {
     each_callback([this](Callback& callback) { callback.on_batch_begin(training_); });
     step(batch);
     each_callback([this](Callback& callback) { callback.on_batch_end(training_); });
+    save_within_epoch();
   }
   if (!training_.stopping()) finish_epoch();
 }
@@ -244,8 +250,10 @@ void Loop::finish_epoch() {
   t.step = t.samples = 0;
   sums_ = {};
   epoch_seconds_ = 0;
+  epoch_clock_ = Stopwatch();
   if (t.epoch < t.epochs && !t.stopping())  // after the last one they keep what validation gathered
     for (const MetricRef& metric : options_.metrics) metric->reset();
+  save_checkpoint();
 }
 
 void Loop::drop_gradients() {
@@ -272,6 +280,7 @@ void Loop::visit(io::StateVisitor& f) {
     f.scope("callback." + std::to_string(i++) + "." + callback->name(),
             [&](io::StateVisitor& inner) { callback->visit(inner); });
   f.scope("model", [this](io::StateVisitor& inner) { visit_model(inner, training_.model); });
+  visit_generator(f, "default_generator", nn::default_generator());
   f.scope("optimizer", [this](io::StateVisitor& inner) { training_.optimizer().visit(inner); });
   f.scope("gradient", [this](io::StateVisitor& inner) {
     for (std::size_t k = 0; k < parameters_.size(); ++k) {

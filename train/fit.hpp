@@ -14,6 +14,7 @@
 #include <thalweg/data/loader.hpp>
 #include <thalweg/optim/optimizer.hpp>
 #include <thalweg/train/callback.hpp>
+#include <thalweg/train/checkpoint.hpp>
 #include <thalweg/train/evaluate.hpp>
 #include <thalweg/train/loss.hpp>
 #include <thalweg/train/metric.hpp>
@@ -50,7 +51,9 @@ struct FitOptions {
   double clip_value = 0;           ///< each element of the gradient is at most this in size; 0: any
   std::int64_t initial_epoch = 0;  ///< the number of the first epoch, counted from 0
   bool progress = true;            ///< a bar on a terminal, else a line per epoch, on stderr
-  /// Asked between steps; true ends the training (Ctrl-C).
+  /// Saves the whole run, so that one that was killed ends as if it had not been.
+  CheckpointOptions checkpoint{};
+  /// Asked between steps; true ends the training (Ctrl-C), a checkpoint is saved before.
   std::function<bool()> stop{};
 };
 

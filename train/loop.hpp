@@ -35,6 +35,10 @@ class Loop {
   bool asked_to_stop();
   double group_share(std::int64_t samples) const;
   void drop_gradients();
+  io::Metadata kind() const;
+  void open_checkpoints();
+  void save_checkpoint();
+  void save_within_epoch();
   template <class F>
   void each_callback(F f) {
     for (const CallbackRef& callback : options_.callbacks) f(*callback);
@@ -51,7 +55,8 @@ class Loop {
   Sums sums_;                       // of the epoch under way
   double epoch_seconds_ = 0;        // of it, in earlier runs
   double seconds_ = 0;              // of all earlier runs
-  Stopwatch epoch_clock_, clock_;
+  Stopwatch epoch_clock_, clock_, since_save_;
+  std::optional<Checkpoints> checkpoints_;
 };
 
 }  // namespace thalweg::train::detail

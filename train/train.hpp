@@ -3,6 +3,7 @@
 
 #include <thalweg/train/callback.hpp>
 #include <thalweg/train/callbacks.hpp>
+#include <thalweg/train/checkpoint.hpp>
 #include <thalweg/train/evaluate.hpp>
 #include <thalweg/train/fit.hpp>
 #include <thalweg/train/hash.hpp>

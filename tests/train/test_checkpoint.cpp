@@ -22,6 +22,8 @@ using thalweg::train::Restored;
 
 namespace {
 
+const io::Metadata adam{{"optimizer", "Adam"}, {"batch_size", "32"}};
+
 /// A run's state: a tensor and its step, which agree in every whole checkpoint.
 struct Run {
   std::int64_t step = 0;
@@ -45,7 +47,7 @@ struct Run {
   }
 };
 
-void save(Checkpoints& c, std::int64_t step) { c.save(step, "Adam", Run(step).visit()); }
+void save(Checkpoints& c, std::int64_t step) { c.save(step, adam, Run(step).visit()); }
 
 void flip(const std::string& path, std::size_t at) {
   Bytes b = slurp(path);
@@ -61,13 +63,13 @@ TEST_CASE("checkpoint: the newest ones stay, the newest is restored") {
   TempDir dir;
   Checkpoints c(dir / "a/b", 3);
   Run run;
-  const Restored none = c.restore("Adam", run.visit());
+  const Restored none = c.restore(adam, run.visit());
   CHECK_FALSE(none);
   CHECK(contains(none.describe(), "starting afresh"));
   for (std::int64_t s : {5, 10, 15, 20, 25}) save(c, s);
   CHECK(c.steps() == Steps{25, 20, 15});
   CHECK(c.path_of(25) == dir / "a/b/checkpoint-0000000025.safetensors");
-  const Restored got = c.restore("Adam", run.visit());
+  const Restored got = c.restore(adam, run.visit());
   CHECK(got);
   CHECK(got.step == 25);
   CHECK(run.step == 25);
@@ -100,7 +102,7 @@ TEST_CASE("checkpoint: damaged ones are skipped and told, and never count among 
   put(c.path_of(30), Bytes(100, 7));
   flip(c.path_of(20), 5000);
   Run run;
-  const Restored got = c.restore("Adam", run.visit());
+  const Restored got = c.restore(adam, run.visit());
   CHECK(got.step == 10);
   CHECK(run.consistent());
   REQUIRE(got.skipped.size() == 2);
@@ -120,7 +122,7 @@ TEST_CASE("checkpoint: directories, unreadable files and links to nothing in a c
   REQUIRE(::symlink("nowhere", c.path_of(3).c_str()) == 0);
   put(c.path_of(4), {});
   Run run;
-  const Restored got = c.restore("Adam", run.visit());
+  const Restored got = c.restore(adam, run.visit());
   CHECK(got.step == 1);
   REQUIRE(got.skipped.size() == 3);
   CHECK(contains(got.skipped[0].reason, "empty"));
@@ -137,12 +139,12 @@ TEST_CASE("checkpoint: every flipped byte and every truncation is skipped") {
     f("n", n);
     f("x", x);
   };
-  c.save(1, "Adam", visit);
-  c.save(2, "Adam", visit);
+  c.save(1, adam, visit);
+  c.save(2, adam, visit);
   const Bytes good = slurp(c.path_of(2));
   const auto falls_back = [&](const Bytes& bytes) {
     put(c.path_of(2), bytes);
-    const Restored got = c.restore("Adam", visit);
+    const Restored got = c.restore(adam, visit);
     CHECK(got.step == 1);
     CHECK(got.skipped.size() == 1);
   };
@@ -160,24 +162,26 @@ TEST_CASE("checkpoint: another optimizer and a newer format are refused with bot
   Checkpoints c(dir.path());
   save(c, 7);
   Run run(1);
-  const auto e = thrown<ValueError>([&] { c.restore("SGD", run.visit()); });
-  CHECK(e.given == "Adam");
-  CHECK(e.wanted == "SGD");
-  CHECK(contains(e.what, "another optimizer"));
+  auto e = thrown<ValueError>([&] { c.restore({{"optimizer", "SGD"}, {"batch_size", "32"}}, run.visit()); });
+  CHECK(e.given == "optimizer Adam");
+  CHECK(e.wanted == "optimizer SGD");
+  CHECK(contains(e.what, "other settings"));
   CHECK(contains(e.what, "test_checkpoint.cpp"));
+  e = thrown<ValueError>([&] { c.restore({{"optimizer", "SGD"}, {"batch_size", "8"}, {"seed", "1"}}, run.visit()); });
+  CHECK(e.given == "batch_size 32, optimizer Adam, seed none");
   CHECK(run.step == 1);
 
   io::TensorFile file = io::load_checked(c.path_of(7));
   file.metadata["thalweg.checkpoint"] = "2";
   file.metadata["thalweg.version"] = "9.9.9";
   io::save_checked(c.path_of(8), file.tensors, file.metadata);
-  const auto v = thrown<FormatError>([&] { c.restore("Adam", run.visit()); });
+  const auto v = thrown<FormatError>([&] { c.restore(adam, run.visit()); });
   CHECK(contains(v.given, "2 (saved by version 9.9.9)"));
   CHECK(contains(v.wanted, "1 (this is version "));
   CHECK(run.step == 1);
   // A state file of another kind is no checkpoint either.
   io::save_state(c.path_of(8), run.visit());
-  CHECK(contains(thrown<FormatError>([&] { c.restore("Adam", run.visit()); }).given, "none"));
+  CHECK(contains(thrown<FormatError>([&] { c.restore(adam, run.visit()); }).given, "none"));
 }
 
 TEST_CASE("checkpoint: the version that is written is the project's") {
@@ -215,9 +219,9 @@ TEST_CASE("checkpoint: a model and an optimizer come back, generators included; 
   Both a(net(8)), b(net(8)), other(net(9));
   const Tensor x = randn({16, 4}, g);
   for (int i = 0; i < 3; ++i) a.step(x);
-  c.save(3, a.adam.name(), [&](io::StateVisitor& f) { a.visit(f); });
+  c.save(3, adam, [&](io::StateVisitor& f) { a.visit(f); });
   b.step(x);
-  CHECK(c.restore("Adam", [&](io::StateVisitor& f) { b.visit(f); }));
+  CHECK(c.restore(adam, [&](io::StateVisitor& f) { b.visit(f); }));
   for (int i = 0; i < 3; ++i) {
     a.step(x);
     b.step(x);
@@ -229,7 +233,7 @@ TEST_CASE("checkpoint: a model and an optimizer come back, generators included; 
   CHECK(nn::named_generators(a.model).at(0).second->state().offset == 6);
   CHECK(nn::named_generators(b.model).at(0).second->state().offset == 6);
 
-  const auto e = thrown<ValueError>([&] { c.restore("Adam", [&](io::StateVisitor& f) { other.visit(f); }); });
+  const auto e = thrown<ValueError>([&] { c.restore(adam, [&](io::StateVisitor& f) { other.visit(f); }); });
   for (const char* part : {"'model.0.weight' is f32[8,4], wanted f32[9,4]", "'model.1.running_var' is f32[8]",
                            "'optimizer.0.exp_avg' is", "nothing was loaded"})
     CHECK(contains(e.what, part));
@@ -245,7 +249,7 @@ TEST_CASE("checkpoint: a run that starts afresh sets an earlier run's aside, one
   CHECK(dir.entries() == 2);
   save(c, 5);
   Run run;
-  CHECK(c.restore("Adam", run.visit()).step == 5);
+  CHECK(c.restore(adam, run.visit()).step == 5);
   CHECK(c.start_afresh() == 1);
   CHECK(dir.entries() == 1);
   CHECK(slurp(c.path_of(5) + ".old").size() > 1000);
@@ -281,7 +285,7 @@ TEST_CASE("checkpoint: ENOSPC, EIO and short writes at every call leave a whole 
           }
         }
         Run run;
-        const Restored got = c.restore("Adam", run.visit());
+        const Restored got = c.restore(adam, run.visit());
         CHECK((got.step == 2 || (failed && got.step == 1)));
         CHECK(run.step == got.step);
         CHECK(run.consistent());
@@ -350,7 +354,7 @@ TEST_CASE("checkpoint: killed at every call of a save, the run goes on from a wh
     ++killed;
     Checkpoints again(dir.path(), 2);
     Run run;
-    const Restored got = again.restore("Adam", run.visit());
+    const Restored got = again.restore(adam, run.visit());
     CHECK(got.step >= 1);
     CHECK(got.skipped.empty());
     CHECK(run.step == got.step);
