@@ -1,4 +1,4 @@
-// Gather, scatter, selection of slices and one-hot. Depends on base, copy, par.
+// Gather, scatter, selection of slices and one-hot. Depends on base, copy, index_range, par.
 // Invariant: work is split over places of the destination that no other task writes; along `dim` the sources
 // are taken in rising order.
 #include <thalweg/ops/kernels/index.hpp>
@@ -7,13 +7,13 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
-#include <limits>
 #include <span>
 #include <type_traits>
 
 #include <thalweg/autograd/base/memory.hpp>
 #include <thalweg/ops/kernels/copy.hpp>
 #include <thalweg/ops/kernels/copy_plan.hpp>
+#include <thalweg/ops/kernels/index_range.hpp>
 #include <thalweg/ops/kernels/par.hpp>
 
 namespace thalweg::kernels {
@@ -122,12 +122,15 @@ void add(T& to, T from) noexcept {
 }
 
 template <class T, class I, void combine(T&, T)>
-void scatter_lines(const View& dst, int dim, const ConstView& index, const ConstView& src) noexcept {
+bool scatter_lines(const View& dst, int dim, const ConstView& index, const ConstView& src) noexcept {
   const Lines lines(index.shape, dim, index.strides, src.strides, dst.strides);
   const std::int64_t length = lines.length, xs = lines.step[0], ss = lines.step[1], ds = lines.step[2];
   const std::int64_t xb = lines.beside(0), sb = lines.beside(1), db = lines.beside(2);
-  lines.each([=](std::int64_t x, std::int64_t s, std::int64_t d, std::int64_t width) {
+  const std::int64_t size = dst.shape.empty() ? 1 : dst.shape[dim];
+  std::atomic<bool> good{true};
+  lines.each([=, &good](std::int64_t x, std::int64_t s, std::int64_t d, std::int64_t width) {
     const I* const at = index.as<I>() + x;
+    if (!lines_in_range(at, length, xs, width, xb, size)) return good.store(false, std::memory_order_relaxed);
     const T* const from = src.as<T>() + s;
     T* const to = dst.as<T>() + d;
     if (width == 1 && xs == 1 && ss == 1 && ds == 1)
@@ -137,6 +140,7 @@ void scatter_lines(const View& dst, int dim, const ConstView& index, const Const
         for (std::int64_t l = 0; l < width; ++l)
           combine(to[static_cast<std::int64_t>(at[j * xs + l * xb]) * ds + l * db], from[j * ss + l * sb]);
   });
+  return good.load();
 }
 
 /// All dimensions but `dim` of dst and src.
@@ -230,63 +234,21 @@ void add_slices(const ConstView& base, const View& dst, int dim, const SourcesOf
               });
 }
 
-/// Whether all of n indices are in range; without an early way out, so that it runs in lanes.
-template <class I>
-bool in_range(const I* x, std::int64_t step, std::int64_t n, std::int64_t size) noexcept {
-  using U = std::make_unsigned_t<I>;
-  const auto last = static_cast<U>(std::min<std::int64_t>(size, std::numeric_limits<I>::max()) - 1);
-  U bad = 0;  // its top bit: an index below 0, or last - index
-  std::int64_t i = 0;
-  constexpr std::int64_t block = 32;
-  for (; step == 1 && i + block <= n; i += block)
-    for (std::int64_t j = 0; j < block; ++j) bad |= static_cast<U>(x[i + j]) | (last - static_cast<U>(x[i + j]));
-  for (; i < n; ++i) bad |= static_cast<U>(x[i * step]) | (last - static_cast<U>(x[i * step]));
-  return static_cast<I>(bad) >= 0;
-}
-
-template <class I>
-std::int64_t scan_range(const ConstView& index, std::int64_t size) noexcept {
-  const CopyPlan p = copy_plan(index.shape, index.strides, index.strides, true);
-  const std::int64_t step = p.src[p.rank - 1];
-  std::atomic<bool> good{true};
-  par::chunks(p.total, 4 * grain_elements, [&](std::int64_t begin, std::int64_t end) {
-    walk_rows(p, begin, end, [&](std::int64_t, std::int64_t s, std::int64_t n, std::int64_t) {
-      if (!in_range(index.as<I>() + s, step, n, size)) good.store(false, std::memory_order_relaxed);
-    });
-  });
-  if (good.load()) return -1;
-  std::int64_t found = -1;
-  walk_rows(p, 0, p.total, [&](std::int64_t, std::int64_t s, std::int64_t n, std::int64_t position) {
-    if (found >= 0) return;
-    const I* x = index.as<I>() + s;
-    for (std::int64_t i = 0; i < n; ++i) {
-      const auto value = static_cast<std::int64_t>(x[i * step]);
-      if (value >= 0 && value < size) continue;
-      found = position + i;
-      return;
-    }
-  });
-  return found;
-}
-
 }  // namespace
 
-std::int64_t first_out_of_range(const ConstView& index, std::int64_t size) noexcept {
-  if (numel(index) == 0) return -1;
-  return index.dtype == DType::i64 ? scan_range<std::int64_t>(index, size)
-                                   : scan_range<std::int32_t>(index, size);
-}
-
-void gather(const ConstView& src, int dim, const ConstView& index, const View& dst) noexcept {
+bool gather(const ConstView& src, int dim, const ConstView& index, const View& dst) noexcept {
   const Lines lines(index.shape, dim, index.strides, src.strides, dst.strides);
   const std::int64_t length = lines.length, xs = lines.step[0], ss = lines.step[1], ds = lines.step[2];
   const std::int64_t xb = lines.beside(0), sb = lines.beside(1), db = lines.beside(2);
+  const std::int64_t size = src.shape.empty() ? 1 : src.shape[dim];
+  std::atomic<bool> good{true};
   with_index_type(index.dtype, [&](auto i) {
     with_bits(dst.dtype, [&](auto t) {
       using I = decltype(i);
       using T = decltype(t);
-      lines.each([=, &src, &index, &dst](std::int64_t x, std::int64_t s, std::int64_t d, std::int64_t width) {
+      lines.each([=, &src, &index, &dst, &good](std::int64_t x, std::int64_t s, std::int64_t d, std::int64_t width) {
         const I* const at = index.as<I>() + x;
+        if (!lines_in_range(at, length, xs, width, xb, size)) return good.store(false, std::memory_order_relaxed);
         const T* const from = src.as<T>() + s;
         T* const to = dst.as<T>() + d;
         if (width == 1 && xs == 1 && ss == 1 && ds == 1)
@@ -300,22 +262,27 @@ void gather(const ConstView& src, int dim, const ConstView& index, const View& d
       });
     });
   });
+  return good.load();
 }
 
-void scatter(const View& dst, int dim, const ConstView& index, const ConstView& src) noexcept {
+bool scatter(const View& dst, int dim, const ConstView& index, const ConstView& src) noexcept {
+  bool good = true;
   with_index_type(index.dtype, [&](auto i) {
     with_bits(dst.dtype, [&](auto t) {
-      scatter_lines<decltype(t), decltype(i), put<decltype(t)>>(dst, dim, index, src);
+      good = scatter_lines<decltype(t), decltype(i), put<decltype(t)>>(dst, dim, index, src);
     });
   });
+  return good;
 }
 
-void scatter_add(const View& dst, int dim, const ConstView& index, const ConstView& src) noexcept {
+bool scatter_add(const View& dst, int dim, const ConstView& index, const ConstView& src) noexcept {
+  bool good = true;
   with_index_type(index.dtype, [&](auto i) {
     with_numbers(dst.dtype, [&](auto t) {
-      scatter_lines<decltype(t), decltype(i), add<decltype(t)>>(dst, dim, index, src);
+      good = scatter_lines<decltype(t), decltype(i), add<decltype(t)>>(dst, dim, index, src);
     });
   });
+  return good;
 }
 
 void index_select(const ConstView& src, int dim, const ConstView& index, const View& dst) noexcept {
@@ -325,7 +292,8 @@ void index_select(const ConstView& src, int dim, const ConstView& index, const V
     // The places chosen lie side by side, so a slice is a column: the same index serves all lines.
     ConstView each(index.data, index.dtype, dst.shape, Dims::filled(dst.shape.size(), 0));
     each.strides[dim] = index.strides[0];
-    return gather(src, dim, each, dst);
+    gather(src, dim, each, dst);
+    return;
   }
   with_index_type(index.dtype, [&](auto i) {
     with_bits(dst.dtype, [&](auto t) {

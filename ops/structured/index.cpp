@@ -95,9 +95,9 @@ void Gather::infer(const Ins& in, const Attrs& t, Outs& out) {
   check_elementwise(in, t.dim);
   out.add(in[0].dtype, in[1].shape);
 }
-void Gather::check(const Ins& in, const Attrs& t) { check_range_along(in, t.dim); }
 void Gather::run(const Ins& in, const View* out, const Attrs& t) {
-  kernels::gather(in[0], resolved_dim(t.dim, in[0].shape.size()), in[1], out[0]);
+  const bool good = kernels::gather(in[0], resolved_dim(t.dim, in[0].shape.size()), in[1], out[0]);
+  if (!good) check_range_along(in, t.dim);  // to say which index it is
 }
 void Gather::vjp(Vjp& v, const Attrs& t) {
   v.set(0, scatter_add(zero_of(v.in_meta(0)), static_cast<int>(t.dim), v.in(1), v.g()));
@@ -108,10 +108,10 @@ void ScatterAdd::infer(const Ins& in, const Attrs& t, Outs& out) {
   check_source(in, in[1].shape);
   out.add(in[0].dtype, in[0].shape);
 }
-void ScatterAdd::check(const Ins& in, const Attrs& t) { check_range_along(in, t.dim); }
 void ScatterAdd::run(const Ins& in, const View* out, const Attrs& t) {
   kernels::copy(in[0], out[0]);
-  kernels::scatter_add(out[0], resolved_dim(t.dim, in[0].shape.size()), in[1], in[2]);
+  const bool good = kernels::scatter_add(out[0], resolved_dim(t.dim, in[0].shape.size()), in[1], in[2]);
+  if (!good) check_range_along(in, t.dim);
 }
 void ScatterAdd::vjp(Vjp& v, const Attrs& t) {
   if (v.needs(0)) v.set(0, v.g());

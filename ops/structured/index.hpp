@@ -1,6 +1,6 @@
 // Ops that read or write where an index tensor says. Depends on op.hpp and sample.hpp; kernels in
-// ops/kernels/index.hpp. Invariant: index ranges are checked in check(), before any memory is taken; kernels
-// trust them.
+// ops/kernels/index.hpp. Invariant: index ranges are checked in check(), and kernels trust them, but for
+// gather and scatter_add, whose kernels look at each line of a long index just before they use it.
 #pragma once
 
 #include <thalweg/ops/op.hpp>
@@ -21,7 +21,6 @@ struct Gather {
   static constexpr NeedMask needs[] = {need_input(1)};
   using Attrs = IndexAttrs;
   static void infer(const Ins& in, const Attrs& t, Outs& out);
-  static void check(const Ins& in, const Attrs& t);
   static void run(const Ins& in, const View* out, const Attrs& t);
   static void vjp(Vjp& v, const Attrs& t);
   static std::vector<Tensor> reference(const std::vector<Tensor>& in, const Attrs& t);
@@ -39,7 +38,6 @@ struct ScatterAdd {
   static constexpr NeedMask needs[] = {0, 0, need_input(1)};
   using Attrs = IndexAttrs;
   static void infer(const Ins& in, const Attrs& t, Outs& out);
-  static void check(const Ins& in, const Attrs& t);
   static void run(const Ins& in, const View* out, const Attrs& t);
   static void vjp(Vjp& v, const Attrs& t);
   static std::vector<Tensor> reference(const std::vector<Tensor>& in, const Attrs& t);

@@ -102,3 +102,28 @@ TEST_CASE("a bad entry is named with its place and the user's line") {
   }
   CHECK(text.find("index is 8 (element 2)") != std::string::npos);
 }
+
+TEST_CASE("gather and scatter_add name the first index out of range wherever it stands, along rows and columns") {
+  const Dims shape{70, 130};
+  for (const int dim : {0, 1})
+    for (const std::int64_t at : {0, 129, 130, 4567, 9099})
+      for (const std::int64_t bad : {std::int64_t{-1}, shape[dim], INT64_MIN, INT64_MAX}) {
+        Tensor index = zeros(shape, DType::i64);
+        index.mutable_data<std::int64_t>()[at] = bad;
+        index.mutable_data<std::int64_t>()[9099] = bad;
+        const std::string text = "(element " + std::to_string(at) + ")";
+        const Tensor x = ones(shape);
+        for (const bool add : {false, true}) {
+          std::string said;
+          try {
+            if (add) scatter_add(x, dim, index, x);
+            else gather(x, dim, index);
+          } catch (const IndexError& e) {
+            said = e.what();
+          }
+          INFO(said);
+          CHECK(said.find(text) != std::string::npos);
+          CHECK(said.find("index out of range") != std::string::npos);
+        }
+      }
+}
