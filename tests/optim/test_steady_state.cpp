@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <thread>
+#include <vector>
 
 #include <thalweg/nn/nn.hpp>
 #include <thalweg/optim/optim.hpp>
@@ -43,13 +44,17 @@ TEST_CASE("optim: fifty steps after twenty take no page fault and make no system
                          nn::Linear({.in = 512, .out = 256, .activation = Activation::relu, .generator = &g}),
                          nn::Dropout({.p = 0.2, .generator = &g}),
                          nn::Linear({.in = 256, .out = 10, .generator = &g}));
-      optim::Adam adam(nn::parameters(net));
+      const std::vector<Tensor> parameters = nn::parameters(net);
+      optim::Adam adam(parameters);
+      optim::Ema ema(parameters);
       const Tensor x = rand({batch, 784}, g), label = (10 * rand({batch}, g)).to(DType::i64);
       const auto steps = [&](int n) {
         for (int i = 0; i < n; ++i) {
           cross_entropy(net(x), label).backward();
+          optim::clip_grad_norm(parameters, 1);
           adam.step();
           adam.zero_grad();
+          ema.update();
         }
       };
       {
