@@ -120,6 +120,7 @@ std::string duration(double seconds) {
 }
 
 std::string label(std::string_view name) {
+  if (name == "lr") return "Learning rate";
   std::string s = name.starts_with("val_") ? "validation " + std::string(name.substr(4)) : std::string(name);
   std::replace(s.begin(), s.end(), '_', ' ');
   if (!s.empty() && s[0] >= 'a' && s[0] <= 'z') s[0] = static_cast<char>(s[0] - 'a' + 'A');

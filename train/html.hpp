@@ -24,7 +24,7 @@ std::string percent(double v, int decimals = 2);
 std::string thousands(std::int64_t n);
 /// "12.3 s", "3 min 05 s", "2 h 14 min", "3 d 4 h"
 std::string duration(double seconds);
-/// "val_top_5_accuracy" as "Validation top 5 accuracy"
+/// "val_top_5_accuracy" as "Validation top 5 accuracy", "lr" as "Learning rate"
 std::string label(std::string_view name);
 /// Whether a figure of this name is a share that is read as a percentage: accuracies.
 bool is_share(std::string_view name);

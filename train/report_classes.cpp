@@ -66,7 +66,10 @@ std::string matrix_cell(const Confusion& m, const Totals& t, std::size_t i, std:
 
 std::string matrix_table(const Confusion& m, const Totals& t) {
   const std::size_t n = m.classes.size();
-  std::string out = "<div class=\"scroll\"><table class=\"matrix num\"><thead><tr><td></td>";
+  const bool turned =
+      std::any_of(m.classes.begin(), m.classes.end(), [](const auto& s) { return s.size() > 4; });
+  std::string out = fmt::format("<div class=\"scroll\"><table class=\"matrix num{}\"><thead><tr><td></td>",
+                                turned ? " turned" : "");
   for (const std::string& name : m.classes)
     out += fmt::format("<th scope=\"col\" class=\"up\"><span>{}</span></th>", html::escape(name));
   out += "<th scope=\"col\" class=\"sum\">Recall</th></tr></thead>\n<tbody>\n";

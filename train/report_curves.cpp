@@ -91,7 +91,7 @@ std::string speed_chart(const RunReport& r) {
 std::string memory_chart(const RunReport& r) {
   const Series *peak = find(r, "memory_peak"), *live = find(r, "memory_live");
   if (!peak && !live) return {};
-  svg::Chart c{.title = "Memory of tensors",
+  svg::Chart c{.title = "Memory",
                .first_epoch = r.first_epoch,
                .epochs = epochs(r),
                .scale = svg::Scale::from_zero,

@@ -33,24 +33,24 @@ header { display: flex; flex-wrap: wrap; align-items: baseline; gap: 4px 16px; m
 .note { font-size: 13px; margin-top: 8px; }
 .num, .dims, .tile dd, .draw text, .read, .facts dd { font-variant-numeric: tabular-nums; }
 
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 1px;
+.tiles { display: flex; flex-wrap: wrap; gap: 1px;
   background: var(--rule); border: 1px solid var(--rule); border-radius: 10px; overflow: hidden; }
-.tile { background: var(--card); padding: 16px 20px; display: flex; flex-direction: column; gap: 2px; }
+.tile { flex: 1 1 150px; background: var(--card); padding: 16px 20px; display: flex; flex-direction: column; gap: 2px; }
 .tile dt { font-size: 13px; color: var(--soft); }
 .tile dd { font-size: 22px; line-height: 1.3; font-weight: 600; letter-spacing: -.01em; }
 .tile small { display: block; font-size: 12.5px; font-weight: 400; color: var(--soft); letter-spacing: 0; }
-.tile.first { grid-column: span 2; }
+.tile.first { flex: 2 1 290px; }
 .tile.first dd { font-size: 50px; line-height: 1.1; font-weight: 680; letter-spacing: -.03em; color: var(--s0); }
 .notice { margin-top: 12px; padding: 9px 14px; border-radius: 8px; background: var(--mark); font-size: 14px; }
 .notice.warn { background: var(--warn-paper); color: var(--warn); }
 
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); gap: 16px; }
+.charts { display: flex; flex-wrap: wrap; gap: 16px; }
 .charts + .charts { margin-top: 16px; }
-.charts.low { grid-template-columns: repeat(auto-fit, minmax(min(100%, 310px), 1fr)); }
-.chart { background: var(--card); border: 1px solid var(--rule); border-radius: 10px; padding: 14px 16px 12px; min-width: 0; }
-.chart figcaption { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 14px; min-height: 24px; }
+.chart { flex: 1 1 min(100%, 440px); background: var(--card); border: 1px solid var(--rule); border-radius: 10px; padding: 14px 16px 12px; min-width: 0; }
+.low .chart { flex-basis: min(100%, 300px); }
+.chart figcaption { display: flex; justify-content: space-between; gap: 14px; line-height: 24px; white-space: nowrap; }
 .chart b { font-weight: 650; }
-.read { color: var(--soft); font-size: 13px; line-height: 24px; }
+.read { color: var(--soft); font-size: 13px; overflow: hidden; text-overflow: ellipsis; }
 .plot { padding: 22px 82px 26px 50px; } .solo .plot { padding-right: 66px; } .low .plot { padding-top: 10px; }
 .draw { display: block; } .draw, .draw svg { overflow: visible; }
 .draw text { font-size: 12px; fill: var(--soft); }
@@ -75,7 +75,8 @@ header { display: flex; flex-wrap: wrap; align-items: baseline; gap: 4px 16px; m
 table { border-collapse: collapse; font-size: 13.5px; }
 th, td { padding: 5px 10px; text-align: left; font-weight: 400; }
 table.num td, table.num th, th.num, td.num { text-align: right; }
-thead th { color: var(--soft); font-size: 12.5px; white-space: nowrap; border-bottom: 1px solid var(--rule); }
+thead th { color: var(--soft); font-size: 12.5px; white-space: nowrap; }
+thead th, thead td { border-bottom: 1px solid var(--rule); }
 tbody tr + tr { border-top: 1px solid var(--rule); }
 tr.best { background: var(--mark); }
 details { margin-top: 16px; background: var(--card); border: 1px solid var(--rule); border-radius: 10px; padding: 0 16px; }
@@ -94,10 +95,10 @@ summary { padding: 10px 0; cursor: pointer; font-size: 14px; color: var(--soft);
 .bar b { display: block; height: 100%; background: rgb(var(--miss)); }
 .matrix { border-collapse: separate; border-spacing: 2px; }
 .matrix td { min-width: 44px; padding: 6px 7px; text-align: center !important; border-radius: 4px; font-size: 13px; }
-.matrix thead th { border: 0; }
+.matrix thead th, .matrix thead td { border: 0; }
 .matrix th[scope=row] { position: sticky; left: 0; background: var(--card); padding: 4px 10px 4px 0; }
 .matrix .up { vertical-align: bottom; padding: 0 0 6px; text-align: center; }
-.matrix .up span { display: inline-block; writing-mode: vertical-rl; transform: rotate(180deg); }
+.turned .up span { display: inline-block; writing-mode: vertical-rl; transform: rotate(180deg); }
 .matrix .sum { color: var(--soft); padding-left: 10px; font-size: 12.5px; } .matrix .all { color: var(--ink); font-weight: 650; }
 .hit, .miss { background: rgb(var(--c) / var(--a)); } td.hit { --c: var(--hit); } td.miss { --c: var(--miss); }
 .deep { color: var(--deep); } .zero { color: var(--faint); }
@@ -120,14 +121,12 @@ summary { padding: 10px 0; cursor: pointer; font-size: 14px; color: var(--soft);
 .facts div + div { border-top: 1px solid var(--rule); }
 .facts dt { color: var(--soft); } .facts dd { overflow-wrap: anywhere; white-space: pre-wrap; }
 
-@media (min-width: 970px) {
-  .charts:not(.low) .chart:last-child:nth-child(odd) { grid-column: 1 / -1; }
-}
 @media (max-width: 640px) {
   main { padding: 22px 14px 40px; }
   .date { margin-left: 0; width: 100%; }
   .chart { padding: 12px 12px 8px; } .plot { padding: 22px 76px 26px 40px; } .solo .plot { padding-right: 58px; }
-  .tile { padding: 12px 14px; } .tile.first dd { font-size: 42px; }
+  .chart figcaption { display: block; } .read { display: block; min-height: 24px; }
+  .tile { flex-basis: 130px; padding: 12px 14px; } .tile.first dd { font-size: 42px; }
   .facts div { grid-template-columns: 1fr; }
   .grid { grid-template-columns: repeat(auto-fill, minmax(100px, 1fr)); gap: 12px 10px; }
 }

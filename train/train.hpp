@@ -13,3 +13,5 @@
 #include <thalweg/train/metric.hpp>
 #include <thalweg/train/metrics.hpp>
 #include <thalweg/train/progress.hpp>
+#include <thalweg/train/report.hpp>
+#include <thalweg/train/report_run.hpp>
