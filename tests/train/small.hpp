@@ -1,6 +1,8 @@
 // A task small enough for a test: points inside and outside a ring. Depends on train and doctest.
 #pragma once
 
+#include <doctest/doctest.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -35,7 +37,10 @@ class Witness final : public train::Callback {
  public:
   std::string name() const override { return "Witness"; }
   void on_train_begin(train::Training&) override { said += "begin "; }
-  void on_epoch_begin(train::Training& t) override { say(t, "epoch", t.epoch); }
+  void on_epoch_begin(train::Training& t) override {
+    CHECK(t.samples == 0);
+    say(t, "epoch", t.epoch);
+  }
   void on_batch_end(train::Training& t) override { say(t, "step", t.step); }
   void on_epoch_end(train::Training& t) override { say(t, "done", t.epoch); }
   void on_train_end(train::Training&) override { said += "end"; }

@@ -164,6 +164,16 @@ TEST_CASE("EarlyStopping: in a training, of a metric that is better when it is l
   CHECK(says(h.stopped, {"EarlyStopping", "val_accuracy", "2 epochs"}));
 }
 
+TEST_CASE("Training: the first reason to stop is the one that is told") {
+  Trial trial;
+  train::Training t(nn::module_ref(trial.model), trial.sgd);
+  CHECK_FALSE(t.stopping());
+  t.stop("one");
+  t.stop("two");
+  CHECK(t.stopping());
+  CHECK(t.why() == "one");
+}
+
 TEST_CASE("callbacks: options that make no sense are refused") {
   CHECK(says(complaint<ValueError>([] { train::EarlyStopping({.patience = -1}); }),
              {"EarlyStopping: ", "patience is -1", "0 or more", "test_callbacks.cpp"}));

@@ -45,7 +45,7 @@ TEST_CASE(
                                              .validation_split = 0.2,
                                              .metrics = {train::Accuracy()}}));
   const data::DataLoader loader(data, {.batch_size = 16, .shuffle = true, .seed = 9});
-  std::vector<double> losses, hits, val;
+  std::vector<double> losses, hits, val, val_hits;
   for (int epoch = 0; epoch < 3; ++epoch) {
     double loss = 0, right = 0;
     for (const data::Batch& batch : loader.epoch(epoch)) {
@@ -62,12 +62,16 @@ TEST_CASE(
     }
     losses.push_back(loss / 56);
     hits.push_back(right / 56);
-    val.push_back(train::evaluate(b, cross_entropy, validation, {.batch_size = 16}).at("loss"));
+    const train::Logs logs =
+        train::evaluate(b, cross_entropy, validation, {.batch_size = 16, .metrics = {train::Accuracy()}});
+    val.push_back(logs.at("loss"));
+    val_hits.push_back(logs.at("accuracy"));
   }
   CHECK(train::params_hash(a) == train::params_hash(b));
   CHECK(h["loss"] == losses);
   CHECK(h["accuracy"] == hits);
   CHECK(h["val_loss"] == val);
+  CHECK(h["val_accuracy"] == val_hits);
   CHECK(h["lr"] == std::vector<double>{1e-3, 1e-3, 1e-3});
   CHECK(h.names() ==
         "loss, accuracy, val_loss, val_accuracy, lr, seconds, images_per_second, memory_live, memory_peak");
@@ -76,6 +80,17 @@ TEST_CASE(
   CHECK(h["loss"][2] < h["loss"][0]);
   CHECK(h["seconds"][0] > 0);
   CHECK(h["memory_peak"][0] >= h["memory_live"][0]);
+}
+
+TEST_CASE("fit: without shuffling in the data's order, without the last batch where it is to be left out") {
+  const data::TensorDataset data = small::ring(22);
+  nn::Sequential a = small::net(), b = small::net();
+  optim::Adam adam_a(nn::parameters(a)), adam_b(nn::parameters(b));
+  a.layers[0].get_if<nn::Linear>()->weight.set_grad(ones({16, 2}));  // what was there before is dropped
+  train::fit(a, adam_a, cross_entropy, data, quiet({.batch_size = 4, .shuffle = false, .drop_last = true}));
+  const data::DataLoader loader(data, {.batch_size = 4, .drop_last = true});
+  for (const data::Batch& batch : loader.epoch()) step(b, adam_b, batch);
+  CHECK(train::params_hash(a) == train::params_hash(b));
 }
 
 TEST_CASE("fit: the same history and weights on any number of threads") {
@@ -128,9 +143,8 @@ TEST_CASE("fit: modes are as before, also after an exception, and validation run
   small::Witness witness;
   witness.throws_at = "step2";
   const auto shared = std::make_shared<small::Witness>(witness);
-  CHECK_THROWS_WITH(
-      train::fit(model, adam, cross_entropy, data, quiet({.batch_size = 8, .callbacks = {shared}})),
-      "as told");
+  const train::FitOptions options = quiet({.batch_size = 8, .callbacks = {shared}, .accumulate = 4});
+  CHECK_THROWS_WITH(train::fit(model, adam, cross_entropy, data, options), "as told");
   CHECK(shared->said == "begin epoch0 step1 step2 error");
   CHECK_FALSE(norm.training);
   CHECK(dropout.training);
@@ -171,6 +185,11 @@ TEST_CASE("fit: accumulated batches step with the mean over all their examples, 
   train::fit(a, sgd_a, cross_entropy, data, quiet({.batch_size = 4, .shuffle = false, .accumulate = 3}));
   train::fit(b, sgd_b, cross_entropy, data, quiet({.batch_size = 12, .shuffle = false}));
   const auto wa = a.weight.span<float>(), wb = b.weight.span<float>();
+  for (std::size_t i = 0; i < wa.size(); ++i) CHECK(wa[i] == doctest::Approx(wb[i]).epsilon(1e-6));
+  // 4 + 4 + 4 and 4 + 4, the rest left out; 12 and 8 at once
+  train::fit(a, sgd_a, cross_entropy, data,
+             quiet({.batch_size = 4, .shuffle = false, .drop_last = true, .accumulate = 3}));
+  train::fit(b, sgd_b, cross_entropy, data::Subset(data, 0, 20), quiet({.batch_size = 12, .shuffle = false}));
   for (std::size_t i = 0; i < wa.size(); ++i) CHECK(wa[i] == doctest::Approx(wb[i]).epsilon(1e-6));
   std::int64_t updates = -1;
   class Count final : public train::Callback {
@@ -298,6 +317,11 @@ TEST_CASE("fit: a mistake is named before anything has changed") {
   const std::string weights = complaint<IndexError>(
       [&] { train::fit(model, adam, cross_entropy, data, quiet({.class_weights = {1}})); });
   CHECK(says(weights, {"class_weights is 1 weights", "class 1"}));
+  const data::TensorDataset negative(zeros({4, 2}), from(std::vector<std::int64_t>{0, -1, 0, 0}, {4}));
+  CHECK(says(complaint<IndexError>([&] {
+               train::fit(model, adam, cross_entropy, negative, quiet({.class_weights = {1, 1}}));
+             }),
+             {"class -1"}));
   CHECK(says(complaint<ShapeError>([&] {
                train::fit(
                    model, adam, [](const Tensor& p, const Tensor&) { return p; }, data, quiet({}));

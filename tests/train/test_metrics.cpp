@@ -85,6 +85,7 @@ TEST_CASE("metrics: accuracy over batches of unequal size, ignored examples and 
   a.reset();
   CHECK(std::isnan(a.value()));
   CHECK(value_of(train::Accuracy({.ignore_index = 1}), scores(), labels()) == 0.75);
+  CHECK(value_of(train::Accuracy({.ignore_index = 2}), scores(), labels()) == 0.5);
   const Tensor padded = from(std::vector<std::int64_t>{0, -100, -100, 1, 2}, {5});
   CHECK(value_of(train::Accuracy(), scores(), padded) == doctest::Approx(2. / 3));
   // the first NaN is the largest, as in argmax
@@ -108,6 +109,8 @@ TEST_CASE("metrics: top-k; equal scores stand in the classes' order, so k = 1 is
   for (std::int64_t c = 0; c < 4; ++c)
     CHECK(value_of(train::TopK(2), bad, from(std::vector<std::int64_t>{c}, {1})) ==
           ranked[static_cast<std::size_t>(c)]);
+  CHECK(value_of(train::TopK(1), bad, from(std::vector<std::int64_t>{3}, {1})) == 0);
+  CHECK(value_of(train::TopK(1, 2), scores(), labels()) == 0.5);
   CHECK(value_of(train::TopK(1), scores().to(DType::f64), one_hot(labels(), 3)) == 0.6);
   CHECK(train::TopK(5).name() == "top_5_accuracy");
   CHECK(says(complaint<ValueError>([] { train::TopK(0); }),
@@ -216,6 +219,13 @@ TEST_CASE("metrics: nothing is recorded, and the state goes on in another object
   same(train::TopK(2), train::TopK(2));
   same(train::F1(), train::F1());
   same(train::ConfusionMatrix(), train::ConfusionMatrix());
+  train::ConfusionMatrix none, some;
+  Keeper nothing;
+  none.visit(nothing);
+  nothing.loading = true;
+  some.update(p, labels());
+  some.visit(nothing);
+  CHECK(std::isnan(some.value()));
   train::Mse a, b;
   a.update(p, zeros({5, 3}));
   Keeper keeper;
