@@ -57,10 +57,10 @@ std::string share_text(std::int64_t part, std::int64_t whole) {
 std::string matrix_cell(const Confusion& m, const Totals& t, std::size_t i, std::size_t j) {
   const std::int64_t v = m.count(i, j);
   if (v == 0) return "<td class=\"zero\">0</td>";
-  const double shade = i == j ? 0.15 + 0.75 * share(v, t.given[i]) : 0.03 + 0.77 * share(v, t.most_wrong);
+  const double shade = i == j ? 0.15 + 0.8 * share(v, t.given[i]) : 0.03 + 0.87 * share(v, t.most_wrong);
   return fmt::format(
       "<td class=\"{}{}\" style=\"--a:{:.2f}\" title=\"{} taken for {}: {}, {} of them\">{}</td>",
-      i == j ? "hit" : "miss", shade > 0.5 ? " deep" : "", shade, html::escape(m.classes[i]),
+      i == j ? "hit" : "miss", shade > 0.75 ? " deep" : "", shade, html::escape(m.classes[i]),
       html::escape(m.classes[j]), v, share_text(v, t.given[i]), html::thousands(v));
 }
 
