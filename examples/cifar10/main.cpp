@@ -39,6 +39,7 @@ examples::Task make(const examples::Options& options, Generator& generator) {
                       .test = examples::image_set(test.images, test.labels, shape),
                       .drop_last = true,
                       .input = {1, 3, 32, 32},
+                      .picture = shape,
                       .classes = {data::cifar10_classes.begin(), data::cifar10_classes.end()},
                       .source = dir};
   if (options.augment)

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <filesystem>
 #include <iostream>
 
@@ -18,6 +19,7 @@
 #include <thalweg/ops/functions.hpp>
 #include <thalweg/ops/kernels/par.hpp>
 #include <thalweg/optim/adam.hpp>
+#include <thalweg/train/report_run.hpp>
 #include <thalweg/train/train.hpp>
 
 namespace examples {
@@ -67,7 +69,35 @@ train::FitOptions fit_options(const Options& options, const Task& task, std::uin
                         .stop = [] { return interrupted != 0; }};
   if (task.validation_split == 0) fit.validation = task.test;
   if (!options.json.empty()) fit.callbacks.push_back(train::JsonLogger(options.json));
+  fit.checkpoint = {.directory = options.checkpoints, .every_steps = options.save_every, .resume = options.resume};
   return fit;
+}
+
+/// What the report says above its curves.
+train::RunReport page_of(const Program& program, const Options& options, Task& task) {
+  train::RunReport page{.title = fmt::format("{} on {}", options.model, program.name),
+                        .date = train::utc_text(std::time(nullptr)),
+                        .facts = {{"Data", task.source},
+                                  {"Seed", fmt::format("{}", options.seed)},
+                                  {"Batch size", fmt::format("{}", options.batch_size)},
+                                  train::machine_fact()}};
+  page.model = nn::summary(task.model, task.input);
+  return page;
+}
+
+/// The finished page: curves, results, the test images' confusion matrix and worst mistakes.
+void write_page(const Options& options, Task& task, train::RunReport page, const train::History& history,
+                const train::Logs& test, const std::string& hash) {
+  const train::RunReport run = train::report_of(history);
+  page.series = run.series;
+  page.first_epoch = run.first_epoch;
+  page.seconds = run.seconds;
+  page.stopped = run.stopped;
+  page.results = {{"test_accuracy", test.at("accuracy")}, {"test_loss", test.at("loss")}};
+  page.facts.push_back({"Hash of the parameters", hash});
+  train::add_examples(page, task.model, task.test,
+                      {.classes = task.classes, .batch_size = 500, .image = task.picture});
+  train::write_report(options.report, page);
 }
 
 std::string result_json(const train::Logs& test, const train::History& history, const std::string& hash) {
@@ -85,17 +115,16 @@ int run(const Program& program, const Options& options,
   Generator generator(options.seed);
   Task task = make(options, generator);
   if (!options.load.empty()) nn::load_state_dict(task.model, io::load(options.load));
-  const train::FitOptions fit = fit_options(options, task, nn::derive_seed(&generator));
+  train::FitOptions fit = fit_options(options, task, nn::derive_seed(&generator));
+  const train::RunReport page = page_of(program, options, task);
+  if (!options.report.empty()) fit.callbacks.push_back(train::HtmlReport(options.report, {.page = page}));
   if (!options.quiet) introduce(task, fit);
 
   catch_interrupt();
   const train::Loss loss(cross_entropy);
   optim::Adam adam(nn::parameters(task.model), {.lr = options.lr});
   const train::History history = train::fit(task.model, adam, loss, task.train, fit);
-  if (interrupted)
-    fmt::print(stderr, "{}: interrupted; testing what was learned so far\n", program.name);
-  else if (!options.quiet && !history.stopped.empty())
-    fmt::print(stderr, "{}\n", history.stopped);
+  if (interrupted) fmt::print(stderr, "{}: interrupted; testing what was learned so far\n", program.name);
 
   const train::Logs test =
       train::evaluate(task.model, loss, task.test, {.batch_size = 500, .metrics = {train::Accuracy()}});
@@ -103,6 +132,7 @@ int run(const Program& program, const Options& options,
   if (!options.json.empty()) train::LineFile(options.json, "--json", true).line(result_json(test, history, hash));
   fmt::print("test loss {:.4f}  test accuracy {:.4f}  ({} epochs in {:.1f} s, parameters {})\n", test.at("loss"),
              test.at("accuracy"), history.epochs(), history.seconds, hash);
+  if (!options.report.empty()) write_page(options, task, page, history, test, hash);
   if (!options.save.empty()) io::save(options.save, nn::state_dict(task.model));
   return interrupted ? 130 : 0;
 }

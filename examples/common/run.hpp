@@ -25,6 +25,7 @@ struct Task {
   std::shared_ptr<const thalweg::data::Transform> transform{};  ///< of training images alone
   bool drop_last = false;                ///< leave out a last batch that is not full
   thalweg::Dims input{};                 ///< shape of a batch of one
+  thalweg::Dims picture{};               ///< [channels, height, width] of an image, for the report
   std::vector<std::string> classes{};    ///< names, in order of their labels
   std::string source{};                  ///< where the images came from
 };

@@ -24,6 +24,7 @@ examples::Task make(const examples::Options& options, Generator& generator) {
                       .test = examples::image_set(images.test.images, images.test.labels, shape),
                       .validation_split = 0.1,
                       .input = {1},
+                      .picture = {1, 28, 28},
                       .classes = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"},
                       .source = images.directory};
   for (const std::int64_t d : shape) task.input.push_back(d);

@@ -26,10 +26,12 @@ while [ "$i" -lt 640 ]; do
   i=$((i + 1))
 done
 
-train() { "$program" --data-dir data --model mlp --limit 640 --epochs 3 --batch-size 64 --save-every 3 --json "$@"; }
+flags='--data-dir data --model mlp --limit 640 --epochs 3 --batch-size 64'
+# shellcheck disable=SC2086  # several words
+train() { "$program" $flags --json "$@"; }
 hash_in() { sed -n 's/.*"event":"result".*"params_hash":"\([0-9a-f]*\)".*/\1/p' "$1"; }
 
-train whole.json --threads 1 --checkpoints whole --quiet
+train whole.json --threads 1 --checkpoints whole --save-every 3 --quiet
 whole=$(hash_in whole.json)
 [ -n "$whole" ] || fail 'no hash of the parameters in the result'
 [ "$(grep -c '"event":"epoch"' whole.json)" = 3 ] || fail 'not a line for each of the 3 epochs'
@@ -39,8 +41,9 @@ train plain.json --threads 2 --checkpoints none --no-augment --quiet
 kills=0
 resume=
 for delay in 0.15 0.2 0.25 0.3 0.35 0.4 0.5 0.6 0.8 30; do
-  # shellcheck disable=SC2086  # absent in the first round
-  train part.json --threads 2 --checkpoints part $resume >out 2>err &
+  # Not by train: the process to kill must be the program itself.
+  # shellcheck disable=SC2086
+  "$program" $flags --json part.json --threads 2 --checkpoints part --save-every 3 $resume >out 2>err &
   running=$!
   (sleep "$delay"; kill -9 "$running" 2>/dev/null) &
   killer=$!
