@@ -149,7 +149,7 @@ History Loop::run() {
     each_callback([this](Callback& callback) { callback.on_train_begin(training_); });
     if (training_.step == 0) drop_gradients();
     run_epochs();
-    if (requested_) save_checkpoint();
+    if (requested_ && training_.step > 0) save_checkpoint();  // else the epoch before has saved one
     drop_gradients();
     training_.history.seconds = seconds_ + clock_.seconds();
     training_.history.stopped = requested_ && !training_.stopping() ? "stopped on request" : training_.why();

@@ -29,6 +29,7 @@ struct Run {
   train::FitOptions options{.epochs = 3, .batch_size = 4, .metrics = {train::Mae()}, .progress = false};
   Restored found{};
   std::int64_t batches = 0;  ///< that were trained on here
+  std::int64_t begun = 0;    ///< epochs that were begun here
 
   Run() = default;
   explicit Run(const std::string& directory, bool resume = true) {
@@ -48,6 +49,7 @@ struct Run {
    public:
     explicit Count(Run* run) : run_(run) {}
     std::string name() const override { return "Count"; }
+    void on_epoch_begin(train::Training&) override { ++run_->begun; }
     void on_batch_begin(train::Training&) override { ++run_->batches; }
 
    private:
@@ -68,7 +70,7 @@ TEST_CASE("resume: saving changes nothing, and there is one checkpoint an epoch"
   const train::History a = plain.fit(), b = saving.fit();
   CHECK(plain.hash() == saving.hash());
   CHECK(a["loss"] == b["loss"]);
-  CHECK(sum(b["seconds"]) <= b.seconds);  // no time is counted twice
+  CHECK(sum(b["seconds"]) <= b.seconds);
   CHECK(steps(dir.path()) == std::vector<std::int64_t>{15, 10, 5});
   CHECK_FALSE(saving.found);
   CHECK(contains(saving.found.describe(), "starting afresh"));
@@ -89,6 +91,7 @@ TEST_CASE("resume: a training stopped within an epoch goes on at the next batch 
     const train::History whole = second.fit();
     CHECK(second.found.step == first.batches);
     CHECK(second.batches == 15 - first.batches);
+    CHECK(first.begun + second.begun == (first.batches % 5 == 0 ? 4 : 3));  // begun without a step: begun again
     CHECK(second.hash() == plain.hash());
     CHECK(whole.stopped.empty());
     for (const char* name : {"loss", "mae", "lr"}) CHECK(whole[name] == wanted[name]);
@@ -135,6 +138,26 @@ TEST_CASE("resume: every_steps and every_seconds save within an epoch") {
   b.options.checkpoint.keep = 10;
   b.fit();
   CHECK(steps(dir / "b") == std::vector<std::int64_t>{5, 4, 3, 2, 1});
+}
+
+TEST_CASE("resume: what a callback ends within an epoch is not saved, and no epoch counts the time of another") {
+  class Ends final : public train::Callback {
+   public:
+    std::string name() const override { return "Ends"; }
+    void on_batch_end(train::Training& t) override {
+      if (t.epoch == 0 && t.step == 2) ::usleep(400'000);
+      if (t.epoch == 2 && t.step == 3) t.stop("enough");
+    }
+  };
+  TempDir dir;
+  Run run(dir.path());
+  run.options.checkpoint.every_steps = 1;
+  run.options.callbacks.push_back(Ends());
+  const train::History history = run.fit();
+  CHECK(history.stopped == "enough");
+  CHECK(steps(dir.path()) == std::vector<std::int64_t>{12, 11, 10});
+  CHECK(history["seconds"].at(0) >= 0.4);
+  CHECK(history["seconds"].at(1) < 0.4);
 }
 
 TEST_CASE("resume: a damaged checkpoint is told, and the training goes on from the one before") {
