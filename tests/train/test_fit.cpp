@@ -93,6 +93,35 @@ TEST_CASE("fit: without shuffling in the data's order, without the last batch wh
   CHECK(train::params_hash(a) == train::params_hash(b));
 }
 
+TEST_CASE("fit: a transform sees the training examples, by their numbers in the whole data and the epoch") {
+  class Probe final : public data::Transform {
+   public:
+    Tensor operator()(const Tensor& x, std::span<const std::int64_t> indices,
+                      std::uint64_t epoch) const override {
+      Tensor y = zeros(x.shape());
+      float* to = y.mutable_data<float>();
+      for (std::size_t i = 0; i < indices.size(); ++i)
+        to[i] = static_cast<float>(100 * epoch) + static_cast<float>(indices[i]);
+      return y;
+    }
+  };
+  const data::TensorDataset data(full({6, 1}, -1.0), zeros({6, 1}));
+  Generator g(1);
+  nn::Linear model({.in = 1, .out = 1, .generator = &g});
+  optim::Sgd sgd(nn::parameters(model), {.lr = 0});
+  std::vector<double> sums;
+  const auto loss = [&](const Tensor& p, const Tensor& t) { return mse_loss(p, t); };
+  const auto sum_inputs = [&](const Tensor& x) {
+    sums.push_back(x.sum().item());
+    return model(x);
+  };
+  train::fit(
+      sum_inputs, sgd, loss, data,
+      quiet(
+          {.epochs = 2, .batch_size = 4, .validation_split = 0.34, .transform = std::make_shared<Probe>()}));
+  CHECK(sums == std::vector<double>{0 + 1 + 2, -3, 300 + 0 + 1 + 2, -3});
+}
+
 TEST_CASE("fit: the same history and weights on any number of threads") {
   const data::TensorDataset data = small::ring(300);
   std::vector<train::History> histories;
