@@ -16,6 +16,7 @@ using namespace thalweg;
 
 const examples::Program program{
     .name = "cifar10",
+    .data = "CIFAR-10",
     .about = "Trains a VGG network of 9.2 M parameters (or a perceptron) on augmented CIFAR-10 images with Adam,\n"
              "validated on the test images; stops early and lowers the rate on a plateau of val_loss.\n",
     .models = {"vgg", "mlp"},

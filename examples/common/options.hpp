@@ -13,6 +13,7 @@ namespace examples {
 /// What differs between the programs.
 struct Program {
   std::string name;                 ///< "mnist"
+  std::string data;                 ///< "MNIST", for people
   std::string about;                ///< what --help begins with, whole lines
   std::vector<std::string> models;  ///< for --model; the first is the default
   std::string data_dir;             ///< what --data-dir must hold

@@ -2,6 +2,7 @@
 #include "run.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -75,7 +76,9 @@ train::FitOptions fit_options(const Options& options, const Task& task, std::uin
 
 /// What the report says above its curves.
 train::RunReport page_of(const Program& program, const Options& options, Task& task) {
-  train::RunReport page{.title = fmt::format("{} on {}", options.model, program.name),
+  std::string model = options.model;
+  for (char& c : model) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  train::RunReport page{.title = fmt::format("{} on {}", model, program.data),
                         .date = train::utc_text(std::time(nullptr)),
                         .facts = {{"Data", task.source},
                                   {"Seed", fmt::format("{}", options.seed)},

@@ -10,6 +10,7 @@ using namespace thalweg;
 
 const examples::Program program{
     .name = "mnist",
+    .data = "MNIST",
     .about = "Trains a network on MNIST with Adam: mlp is 784-512-256-10 units (ReLU, dropout 0.2), cnn a LeNet. The last\n"
              "tenth of the training images is held out for validation; the training stops early and lowers the rate on\n"
              "a plateau of val_loss.\n",

@@ -10,6 +10,7 @@
 namespace {
 
 const examples::Program program{.name = "trial",
+                                .data = "Trial",
                                 .about = "Trains.\n",
                                 .models = {"mlp", "cnn"},
                                 .data_dir = "the files",
