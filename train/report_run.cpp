@@ -203,7 +203,8 @@ Fact machine_fact() {
       cpu = line.substr(line.find(": ") + 2);
       break;
     }
-  return {"Machine", fmt::format("{}, {} threads", cpu, par::num_threads())};
+  const int n = par::num_threads();
+  return {"Machine", fmt::format("{}, {} thread{}", cpu, n, n == 1 ? "" : "s")};
 }
 
 RunReport HtmlReport::page(const History& history) const {
