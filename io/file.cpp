@@ -228,8 +228,8 @@ AtomicFile::AtomicFile(const std::string& path, std::string op) : op_(std::move(
     if (fd_ < 0 && errno != EEXIST) break;
   }
   if (fd_ < 0) fail("cannot create a file beside", errno);
-  // Held while this object lives, gone with the process: remove_leftovers() tells the dead by it. A file system
-  // without locks only keeps its leftovers.
+  // Held while this object lives, gone with the process: remove_leftovers() tells the dead by it. A file
+  // system without locks only keeps its leftovers.
   static_cast<void>(::flock(fd_, LOCK_EX | LOCK_NB));
   if (exists && sys().fchmod(fd_, info.st_mode & 07777) != 0) {
     const int error = errno;
@@ -290,7 +290,8 @@ void AtomicFile::commit() {
 std::size_t remove_leftovers(const std::string& directory) {
   std::size_t removed = 0;
   std::error_code error;
-  for (std::filesystem::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+  for (std::filesystem::directory_iterator it(directory, error), end; !error && it != end;
+       it.increment(error)) {
     const std::string name = it->path().filename().string();
     if (!name.starts_with("thalweg-") || !name.ends_with(".part")) continue;
     const int fd = ::open(it->path().c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);

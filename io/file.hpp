@@ -100,8 +100,8 @@ class AtomicFile {
   int fd_ = -1;
 };
 
-/// Removes what AtomicFiles of processes that were killed have left in `directory`; returns how many. Those still
-/// being written, by this process or another, stay.
+/// Removes what AtomicFiles of processes that were killed have left in `directory`; returns how many. Those
+/// still being written, by this process or another, stay.
 std::size_t remove_leftovers(const std::string& directory);
 
 /// The whole file. Throws IoError, also when it is larger than `max_bytes`.

@@ -133,8 +133,8 @@ void check_bools(std::span<const std::uint8_t> bytes, std::uint64_t offset, cons
                              offset + static_cast<std::uint64_t>(bad - bytes.begin()), printable(e.name))});
 }
 
-/// Where the header's text holds the value of the checksum, or npos. A quote inside a JSON string has a backslash
-/// before it, so no name can look like the key.
+/// Where the header's text holds the value of the checksum, or npos. A quote inside a JSON string has a
+/// backslash before it, so no name can look like the key.
 std::size_t checksum_place(std::string_view json) {
   const std::string key = json_quoted(checksum_key) + ":\"";
   for (std::size_t at = json.find(key); at != std::string_view::npos; at = json.find(key, at + 1))
@@ -148,9 +148,7 @@ struct Image {
   std::vector<Tensor> data;
 
   void write_to(auto& sink) const {
-    const auto part = [&](const void* p, std::size_t n) {
-      sink({static_cast<const std::uint8_t*>(p), n});
-    };
+    const auto part = [&](const void* p, std::size_t n) { sink({static_cast<const std::uint8_t*>(p), n}); };
     part(start.data(), start.size());
     for (const Tensor& t : data) part(t.view().data, bytes_of(t));
   }

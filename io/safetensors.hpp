@@ -35,14 +35,14 @@ struct TensorFile {
 void save(const std::string& path, const NamedTensors& tensors, const Metadata& metadata = {},
           Loc loc = Loc::here());
 
-/// The same with a checksum over the whole file in the metadata ("thalweg.checksum": 16 hexadecimal digits; it
-/// is computed with zeros in their place). Other readers of the format pass it over.
+/// The same with a checksum over the whole file in the metadata ("thalweg.checksum": 16 hexadecimal digits;
+/// it is computed with zeros in their place). Other readers of the format pass it over.
 void save_checked(const std::string& path, const NamedTensors& tensors, const Metadata& metadata = {},
                   Loc loc = Loc::here());
 
 /// The tensors of the file at `path`: f32 f64 i64 i32 u8 bool. Throws IoError, and FormatError naming path,
-/// offset and field for any breach of the format, for a checksum that differs (of files that have one) and for
-/// element types without a DType here (F16, I16, ...).
+/// offset and field for any breach of the format, for a checksum that differs (of files that have one) and
+/// for element types without a DType here (F16, I16, ...).
 NamedTensors load(const std::string& path);
 
 /// The same with the file's metadata, less the checksum.

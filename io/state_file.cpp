@@ -51,11 +51,8 @@ class Collector final : public StateVisitor {
   }
   bool fresh(const std::string& name) {
     if (!seen_.insert(name).second)
-      throw_error<ValueError>({.op = op,
-                               .arg = "name",
-                               .given = printable(name),
-                               .what = "visited twice",
-                               .loc = loc_});
+      throw_error<ValueError>(
+          {.op = op, .arg = "name", .given = printable(name), .what = "visited twice", .loc = loc_});
     return true;
   }
 

@@ -25,14 +25,16 @@ const std::string library_key = "thalweg.version";
 const std::string kind_key = "thalweg.run.";  // and the name
 constexpr std::string_view prefix = "checkpoint-", suffix = ".safetensors", old_suffix = ".old";
 
-[[noreturn, gnu::cold]] void throw_io(const std::string& path, const char* what, const std::error_code& error) {
+[[noreturn, gnu::cold]] void throw_io(const std::string& path, const char* what,
+                                      const std::error_code& error) {
   throw_error<IoError>(
       {.op = op, .arg = io::printable(path), .what = fmt::format("{} ({})", what, error.message())});
 }
 
 /// The step in a checkpoint's name, or -1.
 std::int64_t step_of(std::string_view name) {
-  if (!name.starts_with(prefix) || !name.ends_with(suffix) || name.size() < prefix.size() + suffix.size() + 10)
+  if (!name.starts_with(prefix) || !name.ends_with(suffix) ||
+      name.size() < prefix.size() + suffix.size() + 10)
     return -1;
   name = name.substr(prefix.size(), name.size() - prefix.size() - suffix.size());
   std::int64_t step = -1;
@@ -146,7 +148,8 @@ int Checkpoints::start_afresh() {
   const std::vector<std::int64_t> earlier = steps();
   if (!earlier.empty())  // one earlier run is kept, not all of them
     for (const std::string& name : names_in(directory_))
-      if (name.ends_with(old_suffix) && step_of(std::string_view(name).substr(0, name.size() - old_suffix.size())) >= 0)
+      if (name.ends_with(old_suffix) &&
+          step_of(std::string_view(name).substr(0, name.size() - old_suffix.size())) >= 0)
         std::remove((directory_ + "/" + name).c_str());
   for (std::int64_t step : earlier) set_aside(step);  // newest first: killed in between, none newer is left
   return static_cast<int>(earlier.size());

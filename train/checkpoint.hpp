@@ -16,7 +16,8 @@ namespace thalweg::train {
 /// Names a generator's seed and offset.
 void visit_generator(io::StateVisitor& f, const std::string& name, Generator& generator);
 
-/// Names everything of a model: tensors under their names in the state_dict, its generators' seeds and offsets
+/// Names everything of a model: tensors under their names in the state_dict, its generators' seeds and
+/// offsets
 /// ("3.generator.seed").
 void visit_model(io::StateVisitor& f, nn::ModuleRef model);
 template <class M>
@@ -30,8 +31,8 @@ struct Restored {
     std::string path;
     std::string reason;
   };
-  std::string path{};              ///< of the checkpoint that was loaded; empty: none was, and the run starts afresh
-  std::int64_t step = 0;           ///< its step
+  std::string path{};     ///< of the checkpoint that was loaded; empty: none was, and the run starts afresh
+  std::int64_t step = 0;  ///< its step
   std::vector<Skipped> skipped{};  ///< newer ones that could not be used, and why
 
   explicit operator bool() const noexcept { return !path.empty(); }
@@ -45,33 +46,35 @@ struct CheckpointOptions {
   std::int64_t every_steps = 0;  ///< batches after which one is saved within an epoch; 0: at its end alone
   double every_seconds = 0;      ///< the same in seconds
   int keep = 3;                  ///< the newest that stay
-  bool resume = false;           ///< go on from the newest whole one; without, those that are there are set aside
+  bool resume = false;  ///< go on from the newest whole one; without, those that are there are set aside
   /// Told what `resume` found before the training begins; none: it is printed on stderr.
   std::function<void(const Restored&)> restored{};
 };
 
-/// The checkpoints of one run, called checkpoint-0000001234.safetensors after the step. A directory is for one
-/// run at a time, and that run calls either restore() or start_afresh() first.
+/// The checkpoints of one run, called checkpoint-0000001234.safetensors after the step. A directory is for
+/// one run at a time, and that run calls either restore() or start_afresh() first.
 class Checkpoints {
  public:
-  /// Makes the directory where there is none, and removes what killed processes left half-written. `keep` newest
-  /// checkpoints stay. Throws ValueError (keep < 1), IoError.
+  /// Makes the directory where there is none, and removes what killed processes left half-written. `keep`
+  /// newest checkpoints stay. Throws ValueError (keep < 1), IoError.
   explicit Checkpoints(std::string directory, int keep = 3, Loc loc = Loc::here());
 
   /// Saves what `visit` names as the state after `step`; durable on return. `kind` holds settings that
-  /// the run must have in common with the one that goes on from it: {{"optimizer", "Adam"}}. Older checkpoints beyond `keep` are removed after. Returns the path. Throws IoError, and then
-  /// the checkpoints that were there still are, and ValueError (step < 0; what save_state() says).
+  /// the run must have in common with the one that goes on from it: {{"optimizer", "Adam"}}. Older
+  /// checkpoints beyond `keep` are removed after. Returns the path. Throws IoError, and then the checkpoints
+  /// that were there still are, and ValueError (step < 0; what save_state() says).
   std::string save(std::int64_t step, const io::Metadata& kind, const io::StateVisit& visit,
                    Loc loc = Loc::here());
 
-  /// Loads the newest checkpoint that is whole into what `visit` names. Damaged and unreadable ones are skipped and
-  /// told. One that is whole but was saved in another version of the format, by a run of another `kind` or of another
-  /// model is an error (FormatError; ValueError listing every difference), since an older one would be no better;
-  /// then nothing is changed.
+  /// Loads the newest checkpoint that is whole into what `visit` names. Damaged and unreadable ones are
+  /// skipped and told. One that is whole but was saved in another version of the format, by a run of another
+  /// `kind` or of another model is an error (FormatError; ValueError listing every difference), since an
+  /// older one would be no better; then nothing is changed.
   Restored restore(const io::Metadata& kind, const io::StateVisit& visit, Loc loc = Loc::here());
 
-  /// For a run that does not continue another: checkpoints of an earlier run are renamed to *.old, in place of
-  /// those that have such names, so that they are never taken for this run's. Returns how many. Throws IoError.
+  /// For a run that does not continue another: checkpoints of an earlier run are renamed to *.old, in place
+  /// of those that have such names, so that they are never taken for this run's. Returns how many. Throws
+  /// IoError.
   int start_afresh();
 
   const std::string& directory() const noexcept { return directory_; }

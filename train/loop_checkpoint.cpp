@@ -9,8 +9,8 @@
 
 namespace thalweg::train::detail {
 
-/// What a run must have in common with the one it goes on from: all that its next batches depend on and that no
-/// name or shape of its state would tell.
+/// What a run must have in common with the one it goes on from: all that its next batches depend on and that
+/// no name or shape of its state would tell.
 io::Metadata Loop::kind() const {
   const auto text = [](auto v) { return fmt::format("{}", v); };
   return {{"optimizer", training_.optimizer().name()},
@@ -32,7 +32,8 @@ void Loop::open_checkpoints() {
     checkpoints_->start_afresh();
     return;
   }
-  const Restored found = checkpoints_->restore(kind(), [this](io::StateVisitor& f) { visit(f); }, loc_);
+  const Restored found = checkpoints_->restore(
+      kind(), [this](io::StateVisitor& f) { visit(f); }, loc_);
   if (o.restored)
     o.restored(found);
   else
@@ -43,8 +44,9 @@ void Loop::open_checkpoints() {
 
 void Loop::save_checkpoint() {
   if (!checkpoints_) return;
-  checkpoints_->save(training_.epoch * training_.steps + training_.step, kind(),
-                     [this](io::StateVisitor& f) { visit(f); }, loc_);
+  checkpoints_->save(
+      training_.epoch * training_.steps + training_.step, kind(), [this](io::StateVisitor& f) { visit(f); },
+      loc_);
   since_save_ = Stopwatch();
 }
 

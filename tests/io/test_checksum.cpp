@@ -47,7 +47,8 @@ TEST_CASE("checksum: the cuts of the stream do not matter, its bytes and length 
   }
   std::set<std::uint64_t> seen{whole};
   Bytes zeros_only;
-  for (std::size_t n = 0; n < 300; ++n, zeros_only.push_back(0)) CHECK(seen.insert(sum_of(zeros_only)).second);
+  for (std::size_t n = 0; n < 300; ++n, zeros_only.push_back(0))
+    CHECK(seen.insert(sum_of(zeros_only)).second);
 }
 
 TEST_CASE("checksum: every changed bit changes it, and the value is the format's for good") {
@@ -65,7 +66,8 @@ TEST_CASE("checksum: every changed bit changes it, and the value is the format's
   CHECK(sum_of(pattern(100)) == 0x17a71dd94011c0beu);
 }
 
-TEST_CASE("safetensors: a checked file is a plain one to other readers, and comes back without the checksum") {
+TEST_CASE(
+    "safetensors: a checked file is a plain one to other readers, and comes back without the checksum") {
   TempDir dir;
   io::save_checked(dir / "f", some(), {{"note", "a \"quoted\" one"}, {"zebra", ""}});
   const io::TensorFile got = io::load_checked(dir / "f");
@@ -83,7 +85,8 @@ TEST_CASE("safetensors: a checked file is a plain one to other readers, and come
                  "reserved"));
   // Names that look like the key are not taken for it.
   const std::string like = "a,\"thalweg.checksum";
-  io::save_checked(dir / "f", {{"thalweg.checksum", ones({2})}, {like, ones({1})}}, {{like, std::string(16, '0')}});
+  io::save_checked(dir / "f", {{"thalweg.checksum", ones({2})}, {like, ones({1})}},
+                   {{like, std::string(16, '0')}});
   CHECK(io::load_checked(dir / "f").metadata.at(like) == std::string(16, '0'));
 }
 
@@ -95,7 +98,8 @@ TEST_CASE("safetensors: every truncation and every changed byte of a checked fil
     put(dir / "bad", bytes);
     CHECK_THROWS_AS(io::load_checked(dir / "bad"), FormatError);
   };
-  for (std::size_t n = 0; n < good.size(); ++n) refused({good.begin(), good.begin() + static_cast<std::ptrdiff_t>(n)});
+  for (std::size_t n = 0; n < good.size(); ++n)
+    refused({good.begin(), good.begin() + static_cast<std::ptrdiff_t>(n)});
   for (std::size_t i = 0; i < good.size(); ++i)
     for (int flip : {0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0xFF}) {
       CAPTURE(i);

@@ -1,5 +1,5 @@
-// Weights travel: files written by the NumPy program beside the fixtures, a model of PyTorch's among them, are read
-// here; where Python with NumPy is found, it also reads and rewrites what is saved here.
+// Weights travel: files written by the NumPy program beside the fixtures, a model of PyTorch's among them,
+// are read here; where Python with NumPy is found, it also reads and rewrites what is saved here.
 #include <cmath>
 #include <cstdlib>
 #include <limits>
@@ -21,8 +21,8 @@ const std::string data = std::string(THALWEG_TEST_DATA) + "/safetensors";
 const std::string program = std::string(THALWEG_TEST_DATA) + "/safetensors_numpy.py";
 
 nn::Sequential torch_model() {
-  return nn::Sequential(nn::Conv2d({.in = 3, .out = 4, .kernel = 3, .padding = 1}), nn::BatchNorm2d({.features = 4}),
-                        nn::Relu(), nn::MaxPool2d{.kernel = 2},
+  return nn::Sequential(nn::Conv2d({.in = 3, .out = 4, .kernel = 3, .padding = 1}),
+                        nn::BatchNorm2d({.features = 4}), nn::Relu(), nn::MaxPool2d{.kernel = 2},
                         nn::Conv2d({.in = 4, .out = 6, .kernel = 3, .stride = 2, .bias = false}), nn::Relu(),
                         nn::Flatten(), nn::Linear({.in = 24, .out = 5}), nn::BatchNorm1d({.features = 5}),
                         nn::Linear({.in = 5, .out = 3}));
@@ -31,7 +31,8 @@ nn::Sequential torch_model() {
 /// A Python that has NumPy, or nothing.
 std::string python() {
   for (const char* candidate : {"python3", "/usr/bin/python3"})
-    if (std::system(fmt::format("{} -c 'import numpy' >/dev/null 2>&1", candidate).c_str()) == 0) return candidate;
+    if (std::system(fmt::format("{} -c 'import numpy' >/dev/null 2>&1", candidate).c_str()) == 0)
+      return candidate;
   return {};
 }
 
@@ -88,7 +89,8 @@ TEST_CASE("numpy: the NumPy reader reads what is saved here, and what it writes 
   state.emplace_back("scalar", scalar(2.5, DType::f64));
   state.emplace_back("none", zeros({3, 0}));
   io::save_checked(dir / "ours", state, {{"note", "text"}});
-  REQUIRE(std::system(fmt::format("{} '{}' '{}' '{}' > '{}'", exe, program, dir / "ours", dir / "theirs", dir / "list")
+  REQUIRE(std::system(fmt::format("{} '{}' '{}' '{}' > '{}'", exe, program, dir / "ours", dir / "theirs",
+                                  dir / "list")
                           .c_str()) == 0);
   const io::TensorFile got = io::load_file(dir / "theirs");
   CHECK(got.metadata == io::Metadata{{"note", "text"}});

@@ -4,6 +4,7 @@
 
 #include <thalweg/autograd/tensor/factories.hpp>
 #include <thalweg/io/state_file.hpp>
+#include <thalweg/optim/ema.hpp>
 
 #include "files.hpp"
 
@@ -99,7 +100,8 @@ TEST_CASE("state: a leaf that wants a gradient stays one, its version says that 
   CHECK(w.get()->storage->version() == version + 2);
 }
 
-TEST_CASE("state: all that is missing, extra or of another shape stands in one error, and nothing is changed") {
+TEST_CASE(
+    "state: all that is missing, extra or of another shape stands in one error, and nothing is changed") {
   TempDir dir;
   Tensor w = ones({2, 3}), v = ones({4});
   std::int64_t n = 5;
@@ -183,4 +185,19 @@ TEST_CASE("state: a name visited twice is refused before anything is written") {
                  }).what,
                  "visited twice"));
   CHECK(dir.entries() == 0);
+}
+
+TEST_CASE("state: an average of parameters goes into a file of its own") {
+  TempDir dir;
+  Tensor w = ones({4});
+  optim::Ema ema({w}, {.decay = 0.5});
+  w.fill_(3);
+  ema.update();
+  io::save_state(dir / "ema", [&](io::StateVisitor& f) { ema.visit(f); });
+  Tensor v = zeros({4});
+  optim::Ema other({v}, {.decay = 0.5});
+  io::load_state(dir / "ema", [&](io::StateVisitor& f) { other.visit(f); });
+  CHECK(other.updates() == 1);
+  other.copy_to();
+  CHECK(v.data<float>()[3] == 2.f);
 }

@@ -1,4 +1,5 @@
-// train/checkpoint: what is kept, what is skipped and why, what is refused; failing calls; kill at every call.
+// train/checkpoint: what is kept, what is skipped and why, what is refused; failing calls; kill at every
+// call.
 #include <csignal>
 #include <fstream>
 #include <limits>
@@ -83,9 +84,10 @@ TEST_CASE("checkpoint: the newest ones stay, the newest is restored") {
 TEST_CASE("checkpoint: names that are no checkpoint's are left alone") {
   TempDir dir;
   Checkpoints c(dir.path(), 1);
-  for (const char* name : {"checkpoint-.safetensors", "checkpoint-1.safetensors", "checkpoint-00000000001.safetensors",
-                           "checkpoint-00000000-1.safetensors", "checkpoint-0000000001.safetensors.old",
-                           "xcheckpoint-0000000001.safetensors", "notes.txt", "thalweg-mine.part.txt"})
+  for (const char* name :
+       {"checkpoint-.safetensors", "checkpoint-1.safetensors", "checkpoint-00000000001.safetensors",
+        "checkpoint-00000000-1.safetensors", "checkpoint-0000000001.safetensors.old",
+        "xcheckpoint-0000000001.safetensors", "notes.txt", "thalweg-mine.part.txt"})
     put(dir / name, bytes_of("x"));
   const std::size_t before = dir.entries();
   CHECK(c.steps().empty());
@@ -114,7 +116,8 @@ TEST_CASE("checkpoint: damaged ones are skipped and told, and never count among 
   CHECK(slurp(c.path_of(30) + ".old").size() == 100);
 }
 
-TEST_CASE("checkpoint: directories, unreadable files and links to nothing in a checkpoint's place are skipped") {
+TEST_CASE(
+    "checkpoint: directories, unreadable files and links to nothing in a checkpoint's place are skipped") {
   TempDir dir;
   Checkpoints c(dir.path());
   save(c, 1);
@@ -167,7 +170,9 @@ TEST_CASE("checkpoint: another optimizer and a newer format are refused with bot
   CHECK(e.wanted == "optimizer SGD");
   CHECK(contains(e.what, "other settings"));
   CHECK(contains(e.what, "test_checkpoint.cpp"));
-  e = thrown<ValueError>([&] { c.restore({{"optimizer", "SGD"}, {"batch_size", "8"}, {"seed", "1"}}, run.visit()); });
+  e = thrown<ValueError>([&] {
+    c.restore({{"optimizer", "SGD"}, {"batch_size", "8"}, {"seed", "1"}}, run.visit());
+  });
   CHECK(e.given == "batch_size 32, optimizer Adam, seed none");
   CHECK(run.step == 1);
 
@@ -191,16 +196,19 @@ TEST_CASE("checkpoint: the version that is written is the project's") {
   std::ifstream in(std::string(THALWEG_SOURCE_DIR) + "/CMakeLists.txt");
   const std::string text(std::istreambuf_iterator<char>(in), {});
   const std::size_t at = text.find("project(thalweg VERSION ") + 24;
-  CHECK(io::load_file(c.path_of(7)).metadata.at("thalweg.version") == text.substr(at, text.find(' ', at) - at));
+  CHECK(io::load_file(c.path_of(7)).metadata.at("thalweg.version") ==
+        text.substr(at, text.find(' ', at) - at));
 }
 
-TEST_CASE("checkpoint: a model and an optimizer come back, generators included; another model is listed whole") {
+TEST_CASE(
+    "checkpoint: a model and an optimizer come back, generators included; another model is listed whole") {
   TempDir dir;
   Checkpoints c(dir.path());
   Generator g(3);
   const auto net = [&](std::int64_t width) {
-    return nn::Sequential(nn::Linear({.in = 4, .out = width, .generator = &g}), nn::BatchNorm1d({.features = width}),
-                          nn::Dropout({.p = 0.5, .generator = &g}), nn::Linear({.in = width, .out = 2, .generator = &g}));
+    return nn::Sequential(nn::Linear({.in = 4, .out = width, .generator = &g}),
+                          nn::BatchNorm1d({.features = width}), nn::Dropout({.p = 0.5, .generator = &g}),
+                          nn::Linear({.in = width, .out = 2, .generator = &g}));
   };
   struct Both {
     nn::Sequential model;
@@ -299,8 +307,8 @@ TEST_CASE("checkpoint: ENOSPC, EIO and short writes at every call leave a whole 
 
 namespace {
 
-/// Passes every call on until number `die_at`, at which the process kills itself: before the call, or, for a write,
-/// in its middle.
+/// Passes every call on until number `die_at`, at which the process kills itself: before the call, or, for a
+/// write, in its middle.
 struct Suicide {
   static inline int calls = 0, die_at = 0;
   static void count() {
@@ -324,7 +332,9 @@ struct Suicide {
 
 }  // namespace
 
-TEST_CASE("checkpoint: killed at every call of a save, the run goes on from a whole one and the rests are removed") {
+TEST_CASE(
+    "checkpoint: killed at every call of a save, the run goes on from a whole one and the rests are "
+    "removed") {
   int killed = 0;
   bool older = false, newer = false;
   for (int n = 0;; ++n) {

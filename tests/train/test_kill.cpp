@@ -1,6 +1,7 @@
-// A training is killed with SIGKILL over and over, resumed each time, and ends with the bits of one that never was:
-// at random moments, at the n-th call of the file system (inside a save), on one thread and on two. The trainings
-// run in processes of their own: this test program again, with one test case that is skipped otherwise.
+// A training is killed with SIGKILL over and over, resumed each time, and ends with the bits of one that
+// never was: at random moments, at the n-th call of the file system (inside a save), on one thread and on
+// two. The trainings run in processes of their own: this test program again, with one test case that is
+// skipped otherwise.
 #include <csignal>
 #include <cstdlib>
 #include <sstream>
@@ -53,8 +54,9 @@ data::TensorDataset examples(std::int64_t n, std::uint64_t seed) {
 
 nn::Sequential net(Generator& g) {
   return nn::Sequential(nn::Conv2d({.in = 1, .out = 6, .kernel = 3, .padding = 1, .generator = &g}),
-                        nn::BatchNorm2d({.features = 6}), nn::Relu(), nn::MaxPool2d{.kernel = 2}, nn::Flatten(),
-                        nn::Dropout({.p = 0.3, .generator = &g}), nn::Linear({.in = 96, .out = 3, .generator = &g}));
+                        nn::BatchNorm2d({.features = 6}), nn::Relu(), nn::MaxPool2d{.kernel = 2},
+                        nn::Flatten(), nn::Dropout({.p = 0.3, .generator = &g}),
+                        nn::Linear({.in = 96, .out = 3, .generator = &g}));
 }
 
 /// Parameters' hash and history, bit for bit, less what a clock or the allocator measured.
@@ -103,17 +105,17 @@ std::string train_once(const Job& job) {
     optimizer = std::make_unique<optim::Adam>(nn::parameters(model), optim::AdamOptions{.lr = 0.06});
   } else {
     fit.validation_split = 0.2;
-    fit.callbacks.push_back(
-        train::LearningRateScheduler([](std::int64_t t) { return 0.05 / (1.0 + 0.1 * static_cast<double>(t)); },
-                                     {.per_step = true}));
-    optimizer = std::make_unique<optim::Sgd>(nn::parameters(model), optim::SgdOptions{.lr = 0.05, .momentum = 0.9});
+    fit.callbacks.push_back(train::LearningRateScheduler(
+        [](std::int64_t t) { return 0.05 / (1.0 + 0.1 * static_cast<double>(t)); }, {.per_step = true}));
+    optimizer =
+        std::make_unique<optim::Sgd>(nn::parameters(model), optim::SgdOptions{.lr = 0.05, .momentum = 0.9});
   }
   const train::History history = train::fit(model, *optimizer, train::Loss(cross_entropy), data, fit);
   return fingerprint(model, history);
 }
 
-/// The system's calls, but the process dies at call number `die_at` of those that saving makes; a write is cut in
-/// its middle.
+/// The system's calls, but the process dies at call number `die_at` of those that saving makes; a write is
+/// cut in its middle.
 struct Mortal {
   static inline int calls = 0, die_at = 0;
   static void count() {
@@ -140,10 +142,12 @@ pid_t start(const Job& job, const std::string& result) {
   const pid_t child = ::fork();
   REQUIRE(child >= 0);
   if (child != 0) return child;
-  const std::string order = fmt::format("{} {} {} {} {}", job.kind, job.directory, job.threads, job.die_at, result);
+  const std::string order =
+      fmt::format("{} {} {} {} {}", job.kind, job.directory, job.threads, job.die_at, result);
   ::setenv("THALWEG_KILL_TEST", order.c_str(), 1);
   if (const int quiet = ::open("/dev/null", O_WRONLY); quiet >= 0) ::dup2(quiet, STDOUT_FILENO);
-  ::execl("/proc/self/exe", "thalweg_tests", "--test-case=kill: the training that is killed", "--no-skip", nullptr);
+  ::execl("/proc/self/exe", "thalweg_tests", "--test-case=kill: the training that is killed", "--no-skip",
+          nullptr);
   ::_exit(127);
 }
 
@@ -221,8 +225,9 @@ TEST_CASE("kill: at the n-th call of the file system, a save's every stage among
     REQUIRE(n < 200);
     // One call further each time, which is past a whole save from the tenth on; later in leaps.
     const int die_at = n < 40 ? n : 40 * (n - 39);
-    const pid_t child = start({.kind = "plateau", .directory = dir / "checkpoints", .threads = 1 + n % 2, .die_at = die_at},
-                              dir / "result");
+    const pid_t child =
+        start({.kind = "plateau", .directory = dir / "checkpoints", .threads = 1 + n % 2, .die_at = die_at},
+              dir / "result");
     if (!was_killed(child)) break;
     ++kills;
   }

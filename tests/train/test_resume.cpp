@@ -1,4 +1,5 @@
-// fit with checkpoints, within one process: what is saved when, where a resumed training goes on, what is refused.
+// fit with checkpoints, within one process: what is saved when, where a resumed training goes on, what is
+// refused.
 #include <numeric>
 
 #include <thalweg/autograd/tensor/factories.hpp>
@@ -24,7 +25,8 @@ data::TensorDataset examples() {
 struct Run {
   Generator g{9};
   nn::Sequential model{nn::Linear({.in = 3, .out = 8, .activation = Activation::relu, .generator = &g}),
-                       nn::Dropout({.p = 0.2, .generator = &g}), nn::Linear({.in = 8, .out = 2, .generator = &g})};
+                       nn::Dropout({.p = 0.2, .generator = &g}),
+                       nn::Linear({.in = 8, .out = 2, .generator = &g})};
   optim::Adam adam{nn::parameters(model), {.lr = 0.01}};
   train::FitOptions options{.epochs = 3, .batch_size = 4, .metrics = {train::Mae()}, .progress = false};
   Restored found{};
@@ -33,7 +35,8 @@ struct Run {
 
   Run() = default;
   explicit Run(const std::string& directory, bool resume = true) {
-    options.checkpoint = {.directory = directory, .resume = resume, .restored = [this](const Restored& r) { found = r; }};
+    options.checkpoint = {
+        .directory = directory, .resume = resume, .restored = [this](const Restored& r) { found = r; }};
     options.stop = [this] { return ++asked_ > stop_after; };
   }
   std::int64_t stop_after = 1 << 20;  ///< batches
@@ -60,7 +63,9 @@ struct Run {
 
 double sum(const std::vector<double>& values) { return std::accumulate(values.begin(), values.end(), 0.0); }
 
-std::vector<std::int64_t> steps(const std::string& directory) { return train::Checkpoints(directory).steps(); }
+std::vector<std::int64_t> steps(const std::string& directory) {
+  return train::Checkpoints(directory).steps();
+}
 
 }  // namespace
 
@@ -76,11 +81,13 @@ TEST_CASE("resume: saving changes nothing, and there is one checkpoint an epoch"
   CHECK(contains(saving.found.describe(), "starting afresh"));
 }
 
-TEST_CASE("resume: a training stopped within an epoch goes on at the next batch and ends with the same bits") {
+TEST_CASE(
+    "resume: a training stopped within an epoch goes on at the next batch and ends with the same bits") {
   Run plain;
   const train::History wanted = plain.fit();
   // Asked before each epoch and each batch; an epoch begun without a step (1, 7) is begun again.
-  for (const auto& [stop_after, begun] : {std::pair(1, 4), std::pair(4, 3), std::pair(7, 4), std::pair(12, 3)}) {
+  for (const auto& [stop_after, begun] :
+       {std::pair(1, 4), std::pair(4, 3), std::pair(7, 4), std::pair(12, 3)}) {
     CAPTURE(stop_after);
     TempDir dir;
     Run first(dir.path());
@@ -141,7 +148,8 @@ TEST_CASE("resume: every_steps and every_seconds save within an epoch") {
   CHECK(steps(dir / "b") == std::vector<std::int64_t>{5, 4, 3, 2, 1});
 }
 
-TEST_CASE("resume: what a callback ends within an epoch is not saved, and no epoch counts the time of another") {
+TEST_CASE(
+    "resume: what a callback ends within an epoch is not saved, and no epoch counts the time of another") {
   class Ends final : public train::Callback {
    public:
     std::string name() const override { return "Ends"; }
@@ -200,7 +208,9 @@ TEST_CASE("resume: other settings, another optimizer and another model are refus
   CHECK(contains(thrown<ValueError>([&] { more.fit(); }).what, "ReduceLROnPlateau"));
 }
 
-TEST_CASE("resume: whatever call fails, the training ends with an error or with the right bits, and can be resumed") {
+TEST_CASE(
+    "resume: whatever call fails, the training ends with an error or with the right bits, and can be "
+    "resumed") {
   Run plain;
   plain.fit();
   int errors = 0;
