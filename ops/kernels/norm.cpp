@@ -155,6 +155,7 @@ class BackwardTask {
   Parameters<T> parameters;
   ChannelGeometry g;
   bool stream;
+  bool given;
 
   void run(std::int64_t first, std::int64_t channels) const {
     if (by_columns(g))
@@ -171,7 +172,8 @@ class BackwardTask {
     double sums[2];
     passes.products(grad + at, x + at, pieces, mean[c], sums);
     const Affine2<T> a = finish(c, sums[0], sums[1]);
-    passes.gradient(grad + at, x + at, dx + at, pieces, a.mean, a.k1, a.scale, a.k2, stream);
+    if (given) passes.normalise(grad + at, dx + at, pieces, 0, a.scale, 0, stream);
+    else passes.gradient(grad + at, x + at, dx + at, pieces, a.mean, a.k1, a.scale, a.k2, stream);
   }
 
   void columns(std::int64_t first, std::int64_t channels) const {
@@ -188,16 +190,20 @@ class BackwardTask {
       scale.spread(g.run, c, a.scale);
       k2.spread(g.run, c, a.k2);
     }
-    passes.column_gradient(grad + at, x + at, dx + at, pieces, center.values, k1.values, scale.values,
-                           k2.values, stream);
+    if (given)
+      passes.column_normalise(grad + at, dx + at, pieces, k1.values, scale.values, k2.values, stream);
+    else
+      passes.column_gradient(grad + at, x + at, dx + at, pieces, center.values, k1.values, scale.values,
+                             k2.values, stream);
   }
 
   Affine2<T> finish(std::int64_t c, double sum, double product) const {
     const double n = static_cast<double>(g.rows * g.run), r = parameters.inverse_deviation(variance[c]);
     dbias[c] = static_cast<T>(sum);
     dweight[c] = static_cast<T>(r * product);
-    return {mean[c], static_cast<T>(sum / n), static_cast<T>(parameters.weight_of(c) * r),
-            static_cast<T>(r * r * product / n)};
+    const T scale = static_cast<T>(parameters.weight_of(c) * r);
+    if (given) return {mean[c], 0, scale, 0};
+    return {mean[c], static_cast<T>(sum / n), scale, static_cast<T>(r * r * product / n)};
   }
 };
 
@@ -221,8 +227,8 @@ void batch_norm_of(const ConstView& x, const ConstView& weight, const ConstView&
 
 template <class T>
 void backward_of(const ConstView& grad, const ConstView& x, const ConstView& mean, const ConstView& variance,
-                 const ConstView& weight, double eps, const View& dx, const View& dweight, const View& dbias,
-                 const ChannelGeometry& g) {
+                 const ConstView& weight, double eps, bool given, const View& dx, const View& dweight,
+                 const View& dbias, const ChannelGeometry& g) {
   const DenseSource gradient(grad), from(x), m(mean), v(variance), w(weight);
   const BackwardTask<T> task{gradient.as<T>(),
                              from.as<T>(),
@@ -233,7 +239,8 @@ void backward_of(const ConstView& grad, const ConstView& x, const ConstView& mea
                              dbias.as<T>(),
                              {w.as<T>(), nullptr, eps},
                              g,
-                             past_cache(g, sizeof(T))};
+                             past_cache(g, sizeof(T)),
+                             given};
   each_block(g, [&](std::int64_t first, std::int64_t channels) { task.run(first, channels); });
 }
 
@@ -304,12 +311,12 @@ void batch_norm(const ConstView& x, const ConstView& weight, const ConstView& bi
 }
 
 void batch_norm_backward(const ConstView& grad, const ConstView& x, const ConstView& mean,
-                         const ConstView& variance, const ConstView& weight, double eps, const View& dx,
+                         const ConstView& variance, const ConstView& weight, double eps, bool given, const View& dx,
                          const View& dweight, const View& dbias, const ChannelGeometry& g) {
   if (x.dtype == DType::f32)
-    backward_of<float>(grad, x, mean, variance, weight, eps, dx, dweight, dbias, g);
+    backward_of<float>(grad, x, mean, variance, weight, eps, given, dx, dweight, dbias, g);
   else
-    backward_of<double>(grad, x, mean, variance, weight, eps, dx, dweight, dbias, g);
+    backward_of<double>(grad, x, mean, variance, weight, eps, given, dx, dweight, dbias, g);
 }
 
 }  // namespace thalweg::kernels

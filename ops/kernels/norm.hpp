@@ -26,9 +26,9 @@ void channel_normalise(const ConstView& x, const ConstView& mean, const ConstVie
                        const ConstView& weight, const ConstView& bias, double eps, const View& y,
                        const ChannelGeometry& g);
 /// With d = x - mean, r = 1 / sqrt(variance + eps): dbias = sum g, dweight = r sum g d,
-/// dx = weight r (g - dbias / n - d r^2 sum(g d) / n).
+/// dx = weight r (g - dbias / n - d r^2 sum(g d) / n), or weight r g of statistics that were `given`.
 void batch_norm_backward(const ConstView& grad, const ConstView& x, const ConstView& mean,
-                         const ConstView& variance, const ConstView& weight, double eps, const View& dx,
+                         const ConstView& variance, const ConstView& weight, double eps, bool given, const View& dx,
                          const View& dweight, const View& dbias, const ChannelGeometry& g);
 
 }  // namespace thalweg::kernels

@@ -101,7 +101,7 @@ void BatchNorm::vjp(Vjp& v, const Attrs& t) {
   if (!v.needs(0) && !v.needs(1)) return v.set(2, channel_sum(v.g()));
   const Tensor x = v.in(0), mean = v.out(1);
   const Tensor in[] = {v.g(), x, mean, v.out(2), v.has_in(1) ? v.in(1) : Tensor()};
-  std::vector<Tensor> d = apply_all<BatchNormBackward>(t, in);
+  std::vector<Tensor> d = apply_all<BatchNormBackward>({.eps = t.eps}, in);
   if (v.needs(0)) {
     Tensor dx = std::move(d[0]);
     const double n = values_per_channel(x.shape());
@@ -124,19 +124,20 @@ void BatchNormBackward::infer(const Ins& in, const Attrs& t, Outs& out) {
   check_vector(in, 3, "variance", 1, false);
   check_vector(in, 4, "weight", 1, true);
   check_eps(in, t.eps);
-  check_values(in, 1);
+  if (!t.given) check_values(in, 1);
   out.add(in[0].dtype, in[0].shape);
   out.add(in[0].dtype, {in[0].shape[1]});
   out.add(in[0].dtype, {in[0].shape[1]});
 }
 
 void BatchNormBackward::run(const Ins& in, const View* out, const Attrs& t) {
-  kernels::batch_norm_backward(in[0], in[1], in[2], in[3], optional_view(in, 4), t.eps, out[0], out[1],
+  kernels::batch_norm_backward(in[0], in[1], in[2], in[3], optional_view(in, 4), t.eps, t.given, out[0], out[1],
                                out[2], channels_of(in[0].shape));
 }
 
 // With h = d r, A = sum g, B = sum g h, w = weight r, and u, p, q the gradients of dx, dweight, dbias, the
-// inner product is w (sum u g - A sum u / n - B sum u h / n) + p B + q A, summed over channels.
+// inner product is w (sum u g - A sum u / n - B sum u h / n) + p B + q A, summed over channels; without the terms in
+// 1 / n for given statistics.
 void BatchNormBackward::vjp(Vjp& v, const Attrs& t) {
   const Tensor g = v.in(0), x = v.in(1), mean = v.in(2), variance = v.in(3);
   const Tensor weight = v.has_in(4) ? v.in(4) : Tensor();
@@ -150,10 +151,12 @@ void BatchNormBackward::vjp(Vjp& v, const Attrs& t) {
     v.set(0, apply_all<BatchNormBackward>(t, in)[0] + (beside(p, rank) * h + beside(q, rank)));
   }
   if (!v.needs(1) && !v.needs(2) && !v.needs(3) && !v.needs(4)) return;
-  const Tensor b = channel_sum(g * h), uh = channel_sum(u * h);
-  // The part of the inner product that w multiplies.
-  const Tensor by_w = channel_sum(u * g) - (channel_sum(g) * channel_sum(u) + b * uh) / n;
-  const Tensor by_h = g * beside(p - w * uh / n, rank) - u * beside(w * b / n, rank);
+  Tensor by_w = channel_sum(u * g), by_h = g * beside(p, rank);  // by_w: the part of the inner product that w multiplies
+  if (!t.given) {
+    const Tensor b = channel_sum(g * h), uh = channel_sum(u * h);
+    by_w = by_w - (channel_sum(g) * channel_sum(u) + b * uh) / n;
+    by_h = by_h - g * beside(w * uh / n, rank) - u * beside(w * b / n, rank);
+  }
   if (v.needs(1)) v.set(1, by_h * beside(r, rank));
   if (v.needs(2)) v.set(2, -(r * channel_sum(by_h)));
   if (v.needs(3)) {
@@ -181,18 +184,22 @@ void BatchNormInference::run(const Ins& in, const View* out, const Attrs& t) {
 }
 
 void BatchNormInference::vjp(Vjp& v, const Attrs& t) {
-  const Tensor g = v.g();
-  const int rank = g.dim();
-  if (v.needs(4)) v.set(4, channel_sum(g));
-  if (!v.needs(0) && !v.needs(1) && !v.needs(2) && !v.needs(3)) return;
-  const Tensor r = rsqrt(v.in(2) + t.eps);
-  const Tensor weight = v.has_in(3) ? v.in(3) : Tensor(), w = weighted(weight, r);
-  if (v.needs(0)) v.set(0, g * beside(w, rank));
-  if (v.needs(1)) v.set(1, -(w * channel_sum(g)));
-  if (!v.needs(2) && !v.needs(3)) return;
-  const Tensor product = channel_sum(g * (v.in(0) - beside(v.in(1), rank)));
-  if (v.needs(2)) v.set(2, w * product * (r * r) * -0.5);
-  if (v.needs(3)) v.set(3, r * product);
+  const Tensor g = v.g(), weight = v.has_in(3) ? v.in(3) : Tensor();
+  std::vector<Tensor> d(3);  // of x, weight and bias: at once where x must be read at all
+  if (v.needs(2) || v.needs(3)) {
+    const Tensor in[] = {g, v.in(0), v.in(1), v.in(2), weight};
+    d = apply_all<BatchNormBackward>({.eps = t.eps, .given = true}, in);
+  } else if (v.needs(1) || v.needs(4)) {
+    d[2] = channel_sum(g);
+  }
+  if (v.needs(3)) v.set(3, d[1]);
+  if (v.needs(4)) v.set(4, d[2]);
+  if (!v.needs(0) && !v.needs(1) && !v.needs(2)) return;
+  if (v.needs(0) && d[0].defined()) v.set(0, std::move(d[0]));
+  const Tensor r = rsqrt(v.in(2) + t.eps), w = weighted(weight, r);
+  if (v.needs(0) && !d[1].defined()) v.set(0, g * beside(w, g.dim()));
+  if (v.needs(1)) v.set(1, -(w * d[2]));
+  if (v.needs(2)) v.set(2, w * d[1] * r * -0.5);
 }
 
 }  // namespace thalweg::ops

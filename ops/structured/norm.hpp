@@ -32,8 +32,12 @@ struct BatchNormBackward {
   static constexpr Row row{.name = "batch_norm_backward",
                            .formula =
                                "dx = weight r (g - sum(g) / n - (x - mean) r^2 sum(g (x - mean)) / n), "
-                               "dweight = r sum(g (x - mean)), dbias = sum(g)"};
-  using Attrs = BatchNormOptions;
+                               "dweight = r sum(g (x - mean)), dbias = sum(g)",
+                           .note = "of statistics that were given, dx = weight r g"};
+  struct Attrs {
+    double eps = BatchNormOptions().eps;
+    bool given = false;  ///< mean and variance do not depend on x
+  };
   static constexpr int n_in = 5;
   static constexpr int n_out = 3;
   static constexpr NeedMask all =

@@ -102,11 +102,12 @@ std::vector<Tensor> BatchNormBackward::reference(const std::vector<Tensor>& in, 
   const auto h = [&](double v, std::int64_t c) { return (v - value_at(in[2], {c})) * r(c); };
   each_value(x, [&](double v, std::int64_t c, const Dims& index) {
     add_to(dbias, c, value_at(g, index));
-    add_to(dweight, c, value_at(g, index) * h(v, c));
+    add_to(dweight, c, value_at(g, index) * (v - value_at(in[2], {c})));
   });
+  for (std::int64_t c = 0; c < channels; ++c) set_value(dweight, {c}, value_at(dweight, {c}) * r(c));
   each_value(x, [&](double v, std::int64_t c, const Dims& index) {
-    const double centred =
-        value_at(g, index) - value_at(dbias, {c}) / n - h(v, c) * value_at(dweight, {c}) / n;
+    double centred = value_at(g, index);
+    if (!t.given) centred -= value_at(dbias, {c}) / n + h(v, c) * value_at(dweight, {c}) / n;
     set_value(dx, index, number(in[4], c, 1) * r(c) * centred);
   });
   return {dx, dweight, dbias};
@@ -119,6 +120,15 @@ void BatchNormBackward::samples(SampleList& s) {
   }
   s.add({s.normal({4, 3}), s.normal({4, 3}), s.normal({3}), spread(s, 3), Tensor()}, Attrs{.eps = 0.1},
         "plain");
+  for (const Dims& shape : sample_shapes) {
+    const Dims channels{shape[1]};
+    s.add({s.normal(shape), s.normal(shape), s.normal(channels), spread(s, shape[1]), spread(s, shape[1])},
+          Attrs{.given = true}, "given statistics");
+  }
+  s.add({s.normal({1, 3}), s.normal({1, 3}), s.normal({3}), spread(s, 3), Tensor()}, Attrs{.eps = 0.1, .given = true},
+        "given, one value");
+  s.add({s.normal({0, 3}), s.normal({0, 3}), s.normal({3}), spread(s, 3), spread(s, 3)}, Attrs{.given = true},
+        "given, no values");
 }
 
 void BatchNormBackward::errors(ErrorList& e) {
