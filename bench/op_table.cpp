@@ -3,11 +3,13 @@
 #include "ops.hpp"
 
 #include <thalweg/ops/structured/conv.hpp>
+#include <thalweg/ops/structured/embedding.hpp>
 #include <thalweg/ops/structured/index.hpp>
 #include <thalweg/ops/structured/linear.hpp>
 #include <thalweg/ops/structured/loss.hpp>
 #include <thalweg/ops/structured/matmul.hpp>
 #include <thalweg/ops/structured/norm.hpp>
+#include <thalweg/ops/structured/norm_groups.hpp>
 #include <thalweg/ops/structured/pool.hpp>
 #include <thalweg/ops/structured/random.hpp>
 #include <thalweg/ops/structured/reduce.hpp>
@@ -107,6 +109,14 @@ OpCall linear(bool large) {
 }
 OpCall dropout(bool large) { return {.in = {square(large)}, .attrs = attrs(ops::Dropout::Attrs{.p = 0.5, .key = {1, 2}})}; }
 
+OpCall dropout_channels(bool large) {
+  return {.in = {large ? uniform({32, 32, 64, 64}) : uniform({1, 2, 6, 6})},
+          .attrs = attrs(ops::Dropout::Attrs{.p = 0.5, .key = {1, 2}})};
+}
+OpCall embedding(bool large) {
+  return {.in = {uniform({large ? 32768 : 8, large ? 256 : 8}), indices({large ? 16384 : 8}, large ? 32768 : 8)}};
+}
+
 OpCall softmax(bool large) { return {.in = {square(large)}, .attrs = attrs(ops::SoftmaxAttrs{-1})}; }
 OpCall softmax_columns(bool large) { return {.in = {square(large)}, .attrs = attrs(ops::SoftmaxAttrs{0})}; }
 OpCall softmax_backward(bool large) {
@@ -195,6 +205,25 @@ OpCall avg_pool_backward(bool large) {
   const std::int64_t n = map_side(large);
   return {.in = {pooled_maps(large)}, .attrs = attrs(ops::AvgPool2dBackward::Attrs{.height = n, .width = n})};
 }
+/// Rows that are normalised, and maps in groups of four channels.
+OpCall layer_norm(bool large) {
+  const Dims n{side(large)};
+  return {.in = {square(large), uniform(n), uniform(n)}, .attrs = attrs(ops::LayerNormAttrs{})};
+}
+OpCall layer_norm_backward(bool large) {
+  const Dims n{side(large)};
+  return {.in = {square(large), square(large), uniform(n), uniform(n, 0.5, 2), uniform(n)},
+          .attrs = attrs(ops::LayerNormAttrs{})};
+}
+OpCall group_norm(bool large) {
+  return {.in = {maps(large), per_channel(large), per_channel(large)}, .attrs = attrs(ops::GroupNormAttrs{.groups = 2})};
+}
+OpCall group_norm_backward(bool large) {
+  const Tensor x = maps(large);
+  const Dims pieces{x.shape()[0], 2};
+  return {.in = {x, maps(large), uniform(pieces), uniform(pieces, 0.5, 2), per_channel(large)},
+          .attrs = attrs(ops::GroupNormAttrs{.groups = 2})};
+}
 OpCall batch_norm(bool large) { return {.in = {maps(large), per_channel(large), per_channel(large)}}; }
 OpCall batch_norm_backward(bool large) {
   return {.in = {maps(large), maps(large), per_channel(large), per_channel(large), per_channel(large)}};
@@ -271,7 +300,14 @@ const std::vector<OpEntry>& op_table() {
       {"batch_norm", "", &batch_norm},
       {"batch_norm_backward", "", &batch_norm_backward, part_of_backward},
       {"batch_norm_inference", "", &batch_norm_inference},
+      {"layer_norm", "", &layer_norm},
+      {"layer_norm_backward", "", &layer_norm_backward, part_of_backward},
+      {"group_norm", "", &group_norm},
+      {"group_norm_backward", "", &group_norm_backward, part_of_backward},
       {"dropout", "", &dropout, "", "", false},
+      {"dropout_channels", "", &dropout_channels, "", "", false},
+      {"alpha_dropout", "", &dropout, "", "", false},
+      {"embedding", "", &embedding},
       {"softmax", "", &softmax},
       {"softmax", "columns", &softmax_columns, "", "softmax 0"},
       {"softmax_backward", "", &softmax_backward},

@@ -114,6 +114,8 @@ void add_reductions(TorchOps& to) {
   to["softmax_backward"] = binary([](const Tensor& g, const Tensor& y) { return at::_softmax_backward_data(g, y, -1, at::kFloat); });
   to["log_softmax_backward"] = binary([](const Tensor& g, const Tensor& y) { return at::_log_softmax_backward_data(g, y, -1, at::kFloat); });
   to["dropout"] = unary([](const Tensor& x) { return at::dropout(x, 0.5, true); });
+  to["dropout_channels"] = unary([](const Tensor& x) { return at::feature_dropout(x, 0.5, true); });
+  to["alpha_dropout"] = unary([](const Tensor& x) { return at::alpha_dropout(x, 0.5, true); });
 }
 
 void add_indexed(TorchOps& to) {
@@ -121,6 +123,7 @@ void add_indexed(TorchOps& to) {
   to["scatter_add"] = [](In x, Numbers) { return at::scatter_add(x[0], 1, x[1], x[2]); };
   to["index_select"] = [](In x, Numbers) { return at::index_select(x[0], 0, x[1]); };
   to["index_add"] = [](In x, Numbers) { return at::index_add(x[0], 0, x[1], x[2]); };
+  to["embedding"] = [](In x, Numbers) { return at::embedding(x[0], x[1]); };
   to["one_hot"] = [](In x, Numbers n) { return at::one_hot(x[0], n[0]).to(at::kFloat); };
   to["cross_entropy"] = binary([](const Tensor& x, const Tensor& t) { return at::cross_entropy_loss(x, t); });
   to["cross_entropy_soft"] = to["cross_entropy"];
@@ -137,6 +140,8 @@ void add_indexed(TorchOps& to) {
   to["max_pool2d"] = unary([](const Tensor& x) { return at::max_pool2d(x, 2); });
   to["avg_pool2d"] = unary([](const Tensor& x) { return at::avg_pool2d(x, 2); });
   to["batch_norm"] = [](In x, Numbers) { return at::batch_norm(x[0], x[1], x[2], {}, {}, true, 0.1, 1e-5, false); };
+  to["layer_norm"] = [](In x, Numbers) { return at::layer_norm(x[0], x[1].sizes(), x[1], x[2]); };
+  to["group_norm"] = [](In x, Numbers) { return at::group_norm(x[0], 2, x[1], x[2]); };
   to["batch_norm_inference"] = [](In x, Numbers) { return at::batch_norm(x[0], x[3], x[4], x[1], x[2], false, 0.1, 1e-5, false); };
 }
 

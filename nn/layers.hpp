@@ -16,18 +16,52 @@ struct DropoutOptions {
   Generator* generator = nullptr;  ///< gives the seed of the layer's own generator; null: default_generator()
 };
 
-/// In training each element is 0 with chance p, else x / (1 - p); in evaluation y = x.
-struct Dropout {
+/// What the dropout layers have in common: in evaluation y = x.
+struct AnyDropout {
   double p;
   bool training = true;
   Generator generator;
+  void visit(auto& f) { f("generator", generator); }
 
+ protected:
   /// Throws ValueError unless 0 <= p <= 1.
-  explicit Dropout(DropoutOptions options = {}, Loc loc = Loc::here());
+  AnyDropout(const char* layer, DropoutOptions options, Loc loc);
+  std::string describe(const char* layer) const;
+};
+
+/// In training each element is 0 with chance p, else x / (1 - p).
+struct Dropout : AnyDropout {
+  explicit Dropout(DropoutOptions options = {}, Loc loc = Loc::here()) : AnyDropout("Dropout", options, loc) {}
   explicit Dropout(double chance, Loc loc = Loc::here()) : Dropout(DropoutOptions{.p = chance}, loc) {}
   Tensor operator()(Arg x);
-  void visit(auto& f) { f("generator", generator); }
-  std::string describe() const;
+  std::string describe() const { return AnyDropout::describe("Dropout"); }
+};
+
+/// The same for whole channels of sequences: x is [N, C, L].
+struct Dropout1d : AnyDropout {
+  explicit Dropout1d(DropoutOptions options = {}, Loc loc = Loc::here()) : AnyDropout("Dropout1d", options, loc) {}
+  explicit Dropout1d(double chance, Loc loc = Loc::here()) : Dropout1d(DropoutOptions{.p = chance}, loc) {}
+  /// Throws ShapeError for another rank.
+  Tensor operator()(Arg x);
+  std::string describe() const { return AnyDropout::describe("Dropout1d"); }
+};
+
+/// The same for whole channels of images: x is [N, C, H, W].
+struct Dropout2d : AnyDropout {
+  explicit Dropout2d(DropoutOptions options = {}, Loc loc = Loc::here()) : AnyDropout("Dropout2d", options, loc) {}
+  explicit Dropout2d(double chance, Loc loc = Loc::here()) : Dropout2d(DropoutOptions{.p = chance}, loc) {}
+  /// Throws ShapeError for another rank.
+  Tensor operator()(Arg x);
+  std::string describe() const { return AnyDropout::describe("Dropout2d"); }
+};
+
+/// For networks of Selu: keeps mean 0 and variance 1.
+struct AlphaDropout : AnyDropout {
+  explicit AlphaDropout(DropoutOptions options = {}, Loc loc = Loc::here())
+      : AnyDropout("AlphaDropout", options, loc) {}
+  explicit AlphaDropout(double chance, Loc loc = Loc::here()) : AlphaDropout(DropoutOptions{.p = chance}, loc) {}
+  Tensor operator()(Arg x);
+  std::string describe() const { return AnyDropout::describe("AlphaDropout"); }
 };
 
 /// Dimensions from `start` on become one: [n, c, h, w] to [n, c h w].

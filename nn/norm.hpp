@@ -1,4 +1,4 @@
-// BatchNorm1d, BatchNorm2d: batch normalisation with running statistics. Depends on call, ops.
+// BatchNorm1d, BatchNorm2d: batch normalisation with running statistics; LayerNorm, GroupNorm. Depends on call, ops.
 // Invariant: names are PyTorch's (weight, bias, running_mean, running_var); the running statistics are
 // buffers, touched only by a call in training that went well.
 #pragma once
@@ -17,6 +17,9 @@ struct BatchNormOptions {
   double momentum = 0.1;  ///< the share of the new batch in the running statistics
   bool affine = true;     ///< with weight and bias
   DType dtype = DType::f32;
+
+  /// Keras' defaults: eps 1e-3, and a momentum of 0.99, which counts the share that stays: 0.01 here.
+  static BatchNormOptions keras(std::int64_t features) { return {.features = features, .eps = 1e-3, .momentum = 0.01}; }
 };
 
 /// What both have: in training y = weight (x - mean) / sqrt(var + eps) + bias with the batch's statistics
@@ -61,6 +64,59 @@ struct BatchNorm2d : BatchNorm {
   /// Throws ShapeError, DTypeError, and in training ValueError for one value per channel.
   Tensor operator()(Arg x) { return Call(*this, x).done(apply("BatchNorm2d", x, 4, 4)); }
   std::string describe() const { return BatchNorm::describe("BatchNorm2d"); }
+};
+
+struct LayerNormOptions {
+  Dims shape{};  ///< of the trailing dimensions that are normalised together
+  double eps = 1e-5;
+  bool affine = true;  ///< with a weight
+  bool bias = true;    ///< and a bias
+  DType dtype = DType::f32;
+};
+
+/// y = weight (x - mean) / sqrt(var + eps) + bias over the trailing dimensions; the same in training and evaluation.
+struct LayerNorm {
+  Tensor weight;  ///< [shape], ones at first; or undefined
+  Tensor bias;    ///< [shape], zeros at first; or undefined
+  Dims shape;
+  double eps;
+
+  /// Throws ValueError for an empty shape, a size below 1 and a bad eps, DTypeError unless f32 or f64.
+  explicit LayerNorm(const LayerNormOptions& options, Loc loc = Loc::here());
+  /// Throws ShapeError, DTypeError.
+  Tensor operator()(Arg x) const;
+  void visit(auto& f) {
+    f("weight", weight);
+    f("bias", bias);
+  }
+  std::string describe() const;
+};
+
+struct GroupNormOptions {
+  std::int64_t groups = 0;
+  std::int64_t features = 0;  ///< the channels, which the groups divide
+  double eps = 1e-5;
+  bool affine = true;  ///< with weight and bias
+  DType dtype = DType::f32;
+};
+
+/// The same over the channels of a group and all positions: x is [N, features] or [N, features, ..].
+struct GroupNorm {
+  Tensor weight;  ///< [features], ones at first; or undefined
+  Tensor bias;    ///< [features], zeros at first; or undefined
+  std::int64_t groups;
+  std::int64_t features;
+  double eps;
+
+  /// Throws ValueError unless the groups divide the features and eps >= 0, DTypeError unless f32 or f64.
+  explicit GroupNorm(const GroupNormOptions& options, Loc loc = Loc::here());
+  /// Throws ShapeError, DTypeError.
+  Tensor operator()(Arg x) const;
+  void visit(auto& f) {
+    f("weight", weight);
+    f("bias", bias);
+  }
+  std::string describe() const;
 };
 
 }  // namespace thalweg::nn

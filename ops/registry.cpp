@@ -13,6 +13,7 @@ void describe_reduce(std::vector<OpInfo>& to);
 void describe_scan(std::vector<OpInfo>& to);
 void describe_shape(std::vector<OpInfo>& to);
 void describe_index(std::vector<OpInfo>& to);
+void describe_embedding(std::vector<OpInfo>& to);
 void describe_softmax(std::vector<OpInfo>& to);
 void describe_linear(std::vector<OpInfo>& to);
 void describe_conv(std::vector<OpInfo>& to);
@@ -20,6 +21,7 @@ void describe_loss(std::vector<OpInfo>& to);
 void describe_random(std::vector<OpInfo>& to);
 void describe_pool(std::vector<OpInfo>& to);
 void describe_norm(std::vector<OpInfo>& to);
+void describe_norm_groups(std::vector<OpInfo>& to);
 
 namespace {
 
@@ -34,6 +36,7 @@ std::vector<OpInfo> describe_families() {
   describe_scan(all);
   describe_shape(all);
   describe_index(all);
+  describe_embedding(all);
   describe_softmax(all);
   describe_linear(all);
   describe_conv(all);
@@ -41,6 +44,7 @@ std::vector<OpInfo> describe_families() {
   describe_random(all);
   describe_pool(all);
   describe_norm(all);
+  describe_norm_groups(all);
   return all;
 }
 

@@ -160,6 +160,8 @@ def indices():
     case("gather", "dim 1", lambda t, i: torch.gather(t, 1, i), x, ints(4, 2, high=3))
     case("scatter_add", "dim 0", lambda t, i, s: t.scatter_add(0, i, s), x, ints(5, 3, high=4), normal(5, 3, seed=23))
     case("index_select", "dim 1", lambda t, i: t.index_select(1, i), x, ints(5, high=3))
+    case("embedding", "plain", lambda t, i: F.embedding(i, t), x, ints(2, 3, high=4))
+    case("embedding", "padding", lambda t, i: F.embedding(i, t, padding_idx=2), x, np.array([2, 0, 3, 2], dtype=np.int64))
     case("index_add", "dim 0", lambda t, i, s: t.index_add(0, i, s), x, ints(5, high=4), normal(5, 3, seed=24))
 
 
@@ -227,6 +229,11 @@ def norms():
         case("batch_norm", variant, lambda t, u, v: F.batch_norm(t, None, None, u, v, True, eps=1e-3), x, w, b)
         case("batch_norm_inference", variant, lambda t, u, v, m=mean, s=variance: F.batch_norm(
             t, torch.tensor(m), torch.tensor(s), u, v, False, eps=1e-3), x, w, b)
+    x, w, b = normal(2, 3, 4, seed=62), positive(3, 4, seed=63), normal(3, 4, seed=64)
+    case("layer_norm", "two dims", lambda t, u, v: F.layer_norm(t, (3, 4), u, v, 1e-3), x, w, b)
+    case("layer_norm", "plain", lambda t: F.layer_norm(t, (4,)), x)
+    for variant, shape in [("matrix", (3, 6)), ("maps", (2, 6, 3, 2)), ("runs", (2, 6, 17))]:
+        case("group_norm", variant, lambda t, u, v: F.group_norm(t, 3, u, v, 1e-3), normal(*shape, seed=65), positive(6, seed=66), normal(6, seed=67))
     case("batch_norm", "plain", lambda t: F.batch_norm(t, None, None, None, None, True), normal(4, 2, 3, seed=47))
 
 

@@ -120,5 +120,11 @@ Tensor hinge_loss(Arg x, Arg target, LossOptions options = {});
 /// x / (1 - p) where a uniform number is at least p, else exactly 0; takes one draw from the generator. p = 1
 /// gives zeros. Throws ValueError unless 0 <= p <= 1, DTypeError.
 Tensor dropout(Arg x, double p, Generator& generator);
+/// The same with one draw for each channel: x is [N, C] or [N, C, ..] and whole channels are dropped. Throws ShapeError
+/// too.
+Tensor dropout_channels(Arg x, double p, Generator& generator);
+/// For networks of selu: what is dropped becomes k = -1.7580993 (selu's limit), then a y + b restores mean 0 and
+/// variance 1. Klambauer and others, 2017. p = 1 gives zeros. Takes one draw; throws as dropout().
+Tensor alpha_dropout(Arg x, double p, Generator& generator);
 
 }  // namespace thalweg

@@ -70,6 +70,18 @@ Tensor dropout(Arg x, double p, Generator& generator) {
   return y;
 }
 
+Tensor dropout_channels(Arg x, double p, Generator& generator) {
+  Tensor y = apply<ops::DropoutChannels>({.p = p, .key = generator.state()}, x);
+  generator.next();
+  return y;
+}
+
+Tensor alpha_dropout(Arg x, double p, Generator& generator) {
+  Tensor y = apply<ops::AlphaDropout>({.p = p, .key = generator.state()}, x);
+  generator.next();
+  return y;
+}
+
 void describe_random(std::vector<OpInfo>& to) { describe_all(ops::RandomOps{}, to); }
 
 }  // namespace thalweg
