@@ -39,11 +39,13 @@ ATAN = series(lambda z: (mp.atan(root(z)) - root(z)) / (root(z) * z))
 LOG5 = series(lambda z: ((mp.log(1 + root(z)) - mp.log(1 - root(z))) - 2 * root(z) - 2 * root(z) * z / 3) / (root(z) * z**2))
 
 
-def erfcx(q):
-    """exp(x^2) erfc(x) / t with t = 2 / (2 + x), as a function of q = (x - 2) / (x + 2) = 1 - 2 t."""
-    t = (1 - q) / 2
-    x = 2 / t - 2
-    return mp.exp(x * x) * mp.erfc(x) / t
+def erfcx(middle):
+    """exp(x^2) erfc(x) / t with t = m / (m + x), as a function of q = (x - m) / (x + m) = 1 - 2 t; m is 2 or 3."""
+    def of(q):
+        t = (1 - q) / 2
+        x = middle / t - middle
+        return mp.exp(x * x) * mp.erfc(x) / t
+    return of
 
 
 for as_float, terms in ((True, dict(exp=6, log=4, tanh=6, erf=7, erfc=10)),
@@ -53,8 +55,8 @@ for as_float, terms in ((True, dict(exp=6, log=4, tanh=6, erf=7, erfc=10)),
     fit("log", LOG, 0, Z_LOG, terms["log"], as_float)
     fit("tanh", TANH, 0, Z_TANH, terms["tanh"], as_float)
     fit("erf", ERF, 0, 1, terms["erf"], as_float)
-    top = mp.mpf("10.2" if as_float else "27.4")
-    fit("erfc", erfcx, -mp.mpf("0.601"), (top - 2) / (top + 2), terms["erfc"], as_float)
+    top, middle = (mp.mpf("10.2"), 3) if as_float else (mp.mpf("27.4"), 2)
+    fit("erfc", erfcx(middle), -1 if as_float else -mp.mpf("0.601"), (top - middle) / (top + middle), terms["erfc"], as_float)
 fit("sin", SIN, 0, Z_TRIG, 6, False)
 fit("cos", COS, 0, Z_TRIG, 6, False)
 fit("atan", ATAN, 0, Z_ATAN, 12, False)
