@@ -198,21 +198,25 @@ TEST_CASE("kill: at random moments, resumed on one thread or two, a training end
     CAPTURE(kind);
     const std::string wanted = undisturbed(kind);
     CHECK(contains(wanted, "EarlyStopping") == (kind == "plateau"));
-    TempDir dir;
     int kills = 0;
-    for (std::uint64_t round = 0;; ++round) {
-      REQUIRE(round < 400);
-      const int threads = 1 + static_cast<int>(round % 2);
-      const pid_t child =
-          start({.kind = kind, .directory = dir / "checkpoints", .threads = threads}, dir / "result");
-      // Longer from round to round, so that it comes to an end on the slowest machine.
-      ::usleep((15'000 + 1000 * random(round, 60)) * static_cast<useconds_t>(1 + round / 20));
-      ::kill(child, SIGKILL);
-      if (!was_killed(child)) break;
-      ++kills;
+    // On a busy machine this process may sleep on while the other one trains to its end; then all of it again.
+    for (int attempt = 0; attempt < 20 && kills < 3; ++attempt) {
+      TempDir dir;
+      kills = 0;
+      for (std::uint64_t round = 0;; ++round) {
+        REQUIRE(round < 400);
+        const int threads = 1 + static_cast<int>(round % 2);
+        const pid_t child =
+            start({.kind = kind, .directory = dir / "checkpoints", .threads = threads}, dir / "result");
+        // Longer from round to round, so that it comes to an end on the slowest machine.
+        ::usleep((15'000 + 1000 * random(round, 60)) * static_cast<useconds_t>(1 + round / 20));
+        ::kill(child, SIGKILL);
+        if (!was_killed(child)) break;
+        ++kills;
+      }
+      CHECK(text_of(dir / "result") == wanted);
     }
     CHECK(kills >= 3);
-    CHECK(text_of(dir / "result") == wanted);
     MESSAGE(kind << ": killed " << kills << " times");
   }
 }
