@@ -1,5 +1,6 @@
 // Embedding: a table of vectors looked up by indices. Depends on call, init, ops.
-// Invariant: weight is [rows, features], as in PyTorch; the padding row starts as zeros and never gets a gradient.
+// Invariant: weight is [rows, features], as in PyTorch; the padding row starts as zeros and never gets a
+// gradient.
 #pragma once
 
 #include <cstdint>
@@ -25,11 +26,12 @@ struct Embedding {
   Tensor weight;  ///< [rows, features]
   std::optional<std::int64_t> padding_idx;
 
-  /// Throws ValueError unless rows and features are at least 1, IndexError for a padding_idx that is no row, DTypeError
-  /// unless dtype is f32 or f64.
+  /// Throws ValueError unless rows and features are at least 1, IndexError for a padding_idx that is no row,
+  /// DTypeError unless dtype is f32 or f64.
   explicit Embedding(const EmbeddingOptions& options, Loc loc = Loc::here());
 
-  /// Indices (i64 or i32) of any shape to [.., features]. Throws IndexError naming the place of an index out of range.
+  /// Indices (i64 or i32) of any shape to [.., features]. Throws IndexError naming the place of an index out
+  /// of range.
   Tensor operator()(Arg index) const;
   void visit(auto& f) { f("weight", weight); }
   std::string describe() const;

@@ -5,7 +5,8 @@
 
 namespace thalweg::nn {
 
-AnyDropout::AnyDropout(const char* layer, DropoutOptions o, Loc loc) : p(o.p), generator(derive_seed(o.generator)) {
+AnyDropout::AnyDropout(const char* layer, DropoutOptions o, Loc loc)
+    : p(o.p), generator(derive_seed(o.generator)) {
   if (!(p >= 0 && p <= 1))
     throw_error<ValueError>({.op = layer,
                              .arg = "p",

@@ -31,7 +31,8 @@ struct AnyDropout {
 
 /// In training each element is 0 with chance p, else x / (1 - p).
 struct Dropout : AnyDropout {
-  explicit Dropout(DropoutOptions options = {}, Loc loc = Loc::here()) : AnyDropout("Dropout", options, loc) {}
+  explicit Dropout(DropoutOptions options = {}, Loc loc = Loc::here())
+      : AnyDropout("Dropout", options, loc) {}
   explicit Dropout(double chance, Loc loc = Loc::here()) : Dropout(DropoutOptions{.p = chance}, loc) {}
   Tensor operator()(Arg x);
   std::string describe() const { return AnyDropout::describe("Dropout"); }
@@ -39,7 +40,8 @@ struct Dropout : AnyDropout {
 
 /// The same for whole channels of sequences: x is [N, C, L].
 struct Dropout1d : AnyDropout {
-  explicit Dropout1d(DropoutOptions options = {}, Loc loc = Loc::here()) : AnyDropout("Dropout1d", options, loc) {}
+  explicit Dropout1d(DropoutOptions options = {}, Loc loc = Loc::here())
+      : AnyDropout("Dropout1d", options, loc) {}
   explicit Dropout1d(double chance, Loc loc = Loc::here()) : Dropout1d(DropoutOptions{.p = chance}, loc) {}
   /// Throws ShapeError for another rank.
   Tensor operator()(Arg x);
@@ -48,7 +50,8 @@ struct Dropout1d : AnyDropout {
 
 /// The same for whole channels of images: x is [N, C, H, W].
 struct Dropout2d : AnyDropout {
-  explicit Dropout2d(DropoutOptions options = {}, Loc loc = Loc::here()) : AnyDropout("Dropout2d", options, loc) {}
+  explicit Dropout2d(DropoutOptions options = {}, Loc loc = Loc::here())
+      : AnyDropout("Dropout2d", options, loc) {}
   explicit Dropout2d(double chance, Loc loc = Loc::here()) : Dropout2d(DropoutOptions{.p = chance}, loc) {}
   /// Throws ShapeError for another rank.
   Tensor operator()(Arg x);
@@ -59,7 +62,8 @@ struct Dropout2d : AnyDropout {
 struct AlphaDropout : AnyDropout {
   explicit AlphaDropout(DropoutOptions options = {}, Loc loc = Loc::here())
       : AnyDropout("AlphaDropout", options, loc) {}
-  explicit AlphaDropout(double chance, Loc loc = Loc::here()) : AlphaDropout(DropoutOptions{.p = chance}, loc) {}
+  explicit AlphaDropout(double chance, Loc loc = Loc::here())
+      : AlphaDropout(DropoutOptions{.p = chance}, loc) {}
   Tensor operator()(Arg x);
   std::string describe() const { return AnyDropout::describe("AlphaDropout"); }
 };

@@ -4,7 +4,8 @@
 namespace thalweg::nn {
 
 Tensor CrossEntropyLoss::operator()(Arg x, Arg target, Reduction r) const {
-  const CrossEntropyOptions o{.reduction = r, .label_smoothing = label_smoothing, .ignore_index = ignore_index};
+  const CrossEntropyOptions o{
+      .reduction = r, .label_smoothing = label_smoothing, .ignore_index = ignore_index};
   return weight.defined() ? cross_entropy(x, target, weight, o) : cross_entropy(x, target, o);
 }
 

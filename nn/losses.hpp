@@ -1,6 +1,7 @@
-// Losses as values that hold their options: `nn::CrossEntropyLoss{.label_smoothing = 0.1}(x, target)`. Each can be
-// called with a prediction and a target, or with a reduction besides, which is then used instead of its own.
-// Depends on ops. Invariant: each is one public function of ops/functions/loss.hpp, where formulas and errors stand.
+// Losses as values that hold their options: `nn::CrossEntropyLoss{.label_smoothing = 0.1}(x, target)`. Each
+// can be called with a prediction and a target, or with a reduction besides, which is then used instead of
+// its own. Depends on ops. Invariant: each is one public function of ops/functions/loss.hpp, where formulas
+// and errors stand.
 #pragma once
 
 #include <thalweg/ops/functions.hpp>
@@ -41,7 +42,8 @@ struct SmoothL1Loss {
   }
 };
 
-/// Cross-entropy of logits: with class indices as target (i64, i32, u8), or with class probabilities (floating).
+/// Cross-entropy of logits: with class indices as target (i64, i32, u8), or with class probabilities
+/// (floating).
 struct CrossEntropyLoss {
   Tensor weight{};  ///< [C], a number for each class; or undefined
   double label_smoothing = 0;
@@ -84,12 +86,15 @@ struct BceLoss {
 struct BceWithLogitsLoss {
   Reduction reduction = Reduction::mean;
   Tensor operator()(Arg x, Arg target) const { return (*this)(x, target, reduction); }
-  Tensor operator()(Arg x, Arg target, Reduction r) const { return bce_with_logits(x, target, {.reduction = r}); }
+  Tensor operator()(Arg x, Arg target, Reduction r) const {
+    return bce_with_logits(x, target, {.reduction = r});
+  }
 };
 
 /// Kullback-Leibler divergence of log-probabilities from a target distribution.
 struct KlDivLoss {
-  bool per_row = false;  ///< with the mean: the sum divided by the rows (PyTorch's "batchmean"), not by the elements
+  bool per_row =
+      false;  ///< with the mean: the sum divided by the rows (PyTorch's "batchmean"), not by the elements
   Reduction reduction = Reduction::mean;
   Tensor operator()(Arg x, Arg target) const { return (*this)(x, target, reduction); }
   Tensor operator()(Arg x, Arg target, Reduction r) const {
@@ -101,7 +106,9 @@ struct KlDivLoss {
 struct KlDivergenceLoss {
   Reduction reduction = Reduction::mean;
   Tensor operator()(Arg p, Arg target) const { return (*this)(p, target, reduction); }
-  Tensor operator()(Arg p, Arg target, Reduction r) const { return kl_divergence(p, target, {.reduction = r}); }
+  Tensor operator()(Arg p, Arg target, Reduction r) const {
+    return kl_divergence(p, target, {.reduction = r});
+  }
 };
 
 /// max(0, 1 - target x), targets -1 or 1 (or 0 and 1).

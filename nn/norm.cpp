@@ -97,14 +97,17 @@ Tensor LayerNorm::operator()(Arg x) const {
 
 std::string LayerNorm::describe() const {
   return fmt::format("LayerNorm({}{})", to_string(shape),
-                     !weight.defined() ? ", not affine" : bias.defined() ? "" : ", no bias");
+                     !weight.defined() ? ", not affine"
+                     : bias.defined()  ? ""
+                                       : ", no bias");
 }
 
-GroupNorm::GroupNorm(const GroupNormOptions& o, Loc loc) : groups(o.groups), features(o.features), eps(o.eps) {
+GroupNorm::GroupNorm(const GroupNormOptions& o, Loc loc)
+    : groups(o.groups), features(o.features), eps(o.eps) {
   if (o.features < 1) fail("GroupNorm", "features", fmt::format("{}", o.features), "1 or more", loc);
   if (o.groups < 1 || o.features % o.groups != 0)
-    fail("GroupNorm", "groups", fmt::format("{}", o.groups), fmt::format("a divisor of the {} features", o.features),
-         loc);
+    fail("GroupNorm", "groups", fmt::format("{}", o.groups),
+         fmt::format("a divisor of the {} features", o.features), loc);
   check_eps_and_dtype("GroupNorm", o.eps, o.dtype, loc);
   if (!o.affine) return;
   weight = parameter({o.features}, 1, o.dtype, loc);

@@ -1,6 +1,6 @@
-// BatchNorm1d, BatchNorm2d: batch normalisation with running statistics; LayerNorm, GroupNorm. Depends on call, ops.
-// Invariant: names are PyTorch's (weight, bias, running_mean, running_var); the running statistics are
-// buffers, touched only by a call in training that went well.
+// BatchNorm1d, BatchNorm2d: batch normalisation with running statistics; LayerNorm, GroupNorm. Depends on
+// call, ops. Invariant: names are PyTorch's (weight, bias, running_mean, running_var); the running statistics
+// are buffers, touched only by a call in training that went well.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,9 @@ struct BatchNormOptions {
   DType dtype = DType::f32;
 
   /// Keras' defaults: eps 1e-3, and a momentum of 0.99, which counts the share that stays: 0.01 here.
-  static BatchNormOptions keras(std::int64_t features) { return {.features = features, .eps = 1e-3, .momentum = 0.01}; }
+  static BatchNormOptions keras(std::int64_t features) {
+    return {.features = features, .eps = 1e-3, .momentum = 0.01};
+  }
 };
 
 /// What both have: in training y = weight (x - mean) / sqrt(var + eps) + bias with the batch's statistics
@@ -74,7 +76,8 @@ struct LayerNormOptions {
   DType dtype = DType::f32;
 };
 
-/// y = weight (x - mean) / sqrt(var + eps) + bias over the trailing dimensions; the same in training and evaluation.
+/// y = weight (x - mean) / sqrt(var + eps) + bias over the trailing dimensions; the same in training and
+/// evaluation.
 struct LayerNorm {
   Tensor weight;  ///< [shape], ones at first; or undefined
   Tensor bias;    ///< [shape], zeros at first; or undefined

@@ -1,6 +1,6 @@
-// Regularisers: penalties on the size of parameters, added to a loss: `loss(x, t) + nn::L2{1e-4}(parameters)`.
-// Depends on module, ops. Invariant: by default only parameters of two or more dimensions count (weights, not biases and
-// scales).
+// Regularisers: penalties on the size of parameters, added to a loss: `loss(x, t) +
+// nn::L2{1e-4}(parameters)`. Depends on module, ops. Invariant: by default only parameters of two or more
+// dimensions count (weights, not biases and scales).
 #pragma once
 
 #include <vector>
@@ -12,16 +12,16 @@ namespace thalweg::nn {
 /// Of a module's parameters those that penalties are meant for.
 std::vector<Tensor> weights_of(const std::vector<Tensor>& parameters);
 
-/// l1 sum |w| + l2 sum w^2 over given tensors, or over a module's parameters of two or more dimensions: a 0-d tensor
-/// that can be differentiated; |w| has gradient 0 at 0. As Keras has it (no halves). Throws ValueError for a strength
-/// that is negative or not finite, and for no parameter at all.
+/// l1 sum |w| + l2 sum w^2 over given tensors, or over a module's parameters of two or more dimensions: a 0-d
+/// tensor that can be differentiated; |w| has gradient 0 at 0. As Keras has it (no halves). Throws ValueError
+/// for a strength that is negative or not finite, and for no parameter at all.
 struct L1L2 {
   double l1 = 0;
   double l2 = 0;
   Tensor operator()(const std::vector<Tensor>& parameters, Loc loc = Loc::here()) const;
   template <class M>
-    requires(!std::is_convertible_v<const M&, const std::vector<Tensor>&>)
-  Tensor operator()(const M& module, Loc loc = Loc::here()) const {
+  requires(!std::is_convertible_v<const M&, const std::vector<Tensor>&>) Tensor operator()(
+      const M& module, Loc loc = Loc::here()) const {
     return (*this)(weights_of(parameters(module)), loc);
   }
 };

@@ -23,8 +23,8 @@ Tensor index_add(Arg x, int dim, Arg index, Arg source);
 struct EmbeddingOptions {
   std::optional<std::int64_t> padding_idx{};  ///< a row (negative: from the end) that gets gradient 0
 };
-/// Rows of a table: y[..,:] = weight[index[..],:]; weight is [rows, features], the index has any shape. Throws
-/// IndexError naming the position and value of an index, or a padding_idx, that is no row.
+/// Rows of a table: y[..,:] = weight[index[..],:]; weight is [rows, features], the index has any shape.
+/// Throws IndexError naming the position and value of an index, or a padding_idx, that is no row.
 Tensor embedding(Arg weight, Arg index, EmbeddingOptions options = {});
 /// y[..,c] = (index[..] == c) for c < classes, as `dtype`. No gradient.
 Tensor one_hot(Arg index, std::int64_t classes, DType dtype = DType::f32);

@@ -48,10 +48,10 @@ struct CrossEntropyOptions {
 /// ValueError (smoothing), IndexError naming the position and value of a class out of range.
 Tensor cross_entropy(Arg x, Arg target, CrossEntropyOptions options = {});
 
-/// The same with a weight [C] for each class, which has no gradient: loss = -weight[target] log softmax(x)[target], the
-/// mean being divided by the sum of the weights of the rows' classes; with smoothing or probabilities class c's
-/// part of the target counts weight[c] times, and the mean of probabilities is over rows. As PyTorch has it. Throws
-/// ShapeError, DTypeError too.
+/// The same with a weight [C] for each class, which has no gradient: loss = -weight[target] log
+/// softmax(x)[target], the mean being divided by the sum of the weights of the rows' classes; with smoothing
+/// or probabilities class c's part of the target counts weight[c] times, and the mean of probabilities is
+/// over rows. As PyTorch has it. Throws ShapeError, DTypeError too.
 Tensor cross_entropy(Arg x, Arg target, const Tensor& weight, CrossEntropyOptions options = {});
 
 /// Cross-entropy of probabilities p (indices or probabilities as target): p is divided by its sum along the
@@ -97,8 +97,8 @@ struct KlDivOptions {
 /// target (log target - x), x log-probabilities; 0 where target is 0. The mean is over elements. Throws
 /// ShapeError.
 Tensor kl_div(Arg x, Arg target, KlDivOptions options = {});
-/// sum over the last dim of t log(t / q), t and q being target and p (probabilities) limited to [1e-7, 1], as Keras
-/// has it; the mean is over rows. Equal shapes. Throws ShapeError.
+/// sum over the last dim of t log(t / q), t and q being target and p (probabilities) limited to [1e-7, 1], as
+/// Keras has it; the mean is over rows. Equal shapes. Throws ShapeError.
 Tensor kl_divergence(Arg p, Arg target, LossOptions options = {});
 
 /// Binary cross-entropy of sigmoid(x): max(x, 0) - x target + log1p(exp(-|x|)); equal shapes. Throws
@@ -109,22 +109,23 @@ struct BceOptions {
   Reduction reduction = Reduction::mean;
   double clip = 0;  ///< above 0: p is first limited to [clip, 1 - clip], with gradient 0 beyond (Keras: 1e-7)
 };
-/// Binary cross-entropy of probabilities p: -target log p - (1 - target) log(1 - p), logarithms limited to -100 as
-/// PyTorch has it, gradient (p - target) / max(p (1 - p), 1e-12); equal shapes. Throws ShapeError, ValueError.
+/// Binary cross-entropy of probabilities p: -target log p - (1 - target) log(1 - p), logarithms limited to
+/// -100 as PyTorch has it, gradient (p - target) / max(p (1 - p), 1e-12); equal shapes. Throws ShapeError,
+/// ValueError.
 Tensor bce_loss(Arg p, Arg target, BceOptions options = {});
 
-/// max(0, 1 - target x), targets -1 or 1, or 0 or 1 (0 counts as -1); gradient -target at the hinge; equal shapes.
-/// Throws ShapeError.
+/// max(0, 1 - target x), targets -1 or 1, or 0 or 1 (0 counts as -1); gradient -target at the hinge; equal
+/// shapes. Throws ShapeError.
 Tensor hinge_loss(Arg x, Arg target, LossOptions options = {});
 
 /// x / (1 - p) where a uniform number is at least p, else exactly 0; takes one draw from the generator. p = 1
 /// gives zeros. Throws ValueError unless 0 <= p <= 1, DTypeError.
 Tensor dropout(Arg x, double p, Generator& generator);
-/// The same with one draw for each channel: x is [N, C] or [N, C, ..] and whole channels are dropped. Throws ShapeError
-/// too.
+/// The same with one draw for each channel: x is [N, C] or [N, C, ..] and whole channels are dropped. Throws
+/// ShapeError too.
 Tensor dropout_channels(Arg x, double p, Generator& generator);
-/// For networks of selu: what is dropped becomes k = -1.7580993 (selu's limit), then a y + b restores mean 0 and
-/// variance 1. Klambauer and others, 2017. p = 1 gives zeros. Takes one draw; throws as dropout().
+/// For networks of selu: what is dropped becomes k = -1.7580993 (selu's limit), then a y + b restores mean 0
+/// and variance 1. Klambauer and others, 2017. p = 1 gives zeros. Takes one draw; throws as dropout().
 Tensor alpha_dropout(Arg x, double p, Generator& generator);
 
 }  // namespace thalweg

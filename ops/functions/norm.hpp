@@ -1,6 +1,6 @@
-// Normalisation: batch, layer, group; f32 or f64. Of batch_norm x is [N, C] or [N, C, ..] and statistics are over all
-// dimensions but the second; weight and bias are [C] or undefined. Depends on tensor. Errors: ShapeError, DTypeError,
-// ValueError.
+// Normalisation: batch, layer, group; f32 or f64. Of batch_norm x is [N, C] or [N, C, ..] and statistics are
+// over all dimensions but the second; weight and bias are [C] or undefined. Depends on tensor. Errors:
+// ShapeError, DTypeError, ValueError.
 #pragma once
 
 #include <thalweg/autograd/tensor/tensor.hpp>
@@ -28,17 +28,17 @@ Tensor batch_norm_inference(Arg x, const Tensor& mean, const Tensor& variance, c
 struct LayerNormOptions {
   double eps = 1e-5;  ///< added to the variance
 };
-/// y = weight (x - mean) / sqrt(variance + eps) + bias, mean and variance (divisor n) over the trailing dimensions,
-/// whose sizes are `shape`; weight and bias have that shape, or are undefined. Ba, Kiros and Hinton, 2016. Throws
-/// ShapeError, DTypeError, ValueError (no values, eps).
+/// y = weight (x - mean) / sqrt(variance + eps) + bias, mean and variance (divisor n) over the trailing
+/// dimensions, whose sizes are `shape`; weight and bias have that shape, or are undefined. Ba, Kiros and
+/// Hinton, 2016. Throws ShapeError, DTypeError, ValueError (no values, eps).
 Tensor layer_norm(Arg x, const Dims& shape, const Tensor& weight = {}, const Tensor& bias = {},
                   LayerNormOptions options = {});
 
 struct GroupNormOptions {
   double eps = 1e-5;  ///< added to the variance
 };
-/// The same over the channels of each of `groups` groups and all that follows, x being [N, C] or [N, C, ..] and weight
-/// and bias [C]. Wu and He, ECCV 2018. Throws ValueError too where the groups do not divide C.
+/// The same over the channels of each of `groups` groups and all that follows, x being [N, C] or [N, C, ..]
+/// and weight and bias [C]. Wu and He, ECCV 2018. Throws ValueError too where the groups do not divide C.
 Tensor group_norm(Arg x, std::int64_t groups, const Tensor& weight = {}, const Tensor& bias = {},
                   GroupNormOptions options = {});
 

@@ -1,4 +1,5 @@
-// See norm_groups.hpp: which way through the array, and sums over its rows. Depends on dense, par, norm_groups_rows.
+// See norm_groups.hpp: which way through the array, and sums over its rows. Depends on dense, par,
+// norm_groups_rows.
 #include <thalweg/ops/kernels/norm_groups.hpp>
 
 #include <algorithm>
@@ -44,9 +45,11 @@ struct Plan {
   template <class F>
   void each_piece(F f) const {
     if (cut) return loop(0, pieces(), f);
-    par::chunks(pieces(), grain_of(g.piece()), [&](std::int64_t begin, std::int64_t end) { loop(begin, end, f); });
+    par::chunks(pieces(), grain_of(g.piece()),
+                [&](std::int64_t begin, std::int64_t end) { loop(begin, end, f); });
   }
-  /// f(line, offset in the line, elements, number of the part) for the parts of a piece; in parallel if pieces are cut.
+  /// f(line, offset in the line, elements, number of the part) for the parts of a piece; in parallel if
+  /// pieces are cut.
   template <class F>
   void each_part(F f) const {
     const std::int64_t parts = cut ? parts_of(line()) : 1;
@@ -98,8 +101,8 @@ struct Forward {
     const std::int64_t n = g.piece();
     if (!plan.elements || plan.cut) return plan.each_piece([&](std::int64_t p) { piece(p); });
     par::chunks(plan.pieces(), grain_of(n), [&](std::int64_t begin, std::int64_t end) {
-      group_passes<T>().normalise(x + begin * n, weight, bias, {end - begin, n, begin % g.groups, g.groups}, eps,
-                                  y + begin * n, mean + begin, variance + begin, plan.stream);
+      group_passes<T>().normalise(x + begin * n, weight, bias, {end - begin, n, begin % g.groups, g.groups},
+                                  eps, y + begin * n, mean + begin, variance + begin, plan.stream);
     });
   }
 
@@ -116,7 +119,8 @@ struct Forward {
         return passes.normalise_part(x + to, weight + first + at, bias + first + at, length, mean[p],
                                      static_cast<T>(r), y + to, plan.stream);
       const double scale = static_cast<double>(weight[first + line]) * r;
-      passes.normalise_run(x + to, length, mean[p], static_cast<T>(scale), bias[first + line], y + to, plan.stream);
+      passes.normalise_run(x + to, length, mean[p], static_cast<T>(scale), bias[first + line], y + to,
+                           plan.stream);
     });
   }
 
@@ -146,7 +150,8 @@ void forward_of(const ConstView& x, const ConstView& weight, const ConstView& bi
   const Plan plan(g, sizeof(T));
   const std::int64_t numbers = g.groups * g.channels, times = plan.elements ? g.run : 1;
   const Repeated<T> scale(w.as<T>(), numbers, times, T{1}), shift(b.as<T>(), numbers, times, T{0});
-  Forward<T>{from.as<T>(), scale.data(), shift.data(), eps, y.as<T>(), mean.as<T>(), variance.as<T>(), plan}.run();
+  Forward<T>{from.as<T>(), scale.data(), shift.data(), eps, y.as<T>(), mean.as<T>(), variance.as<T>(), plan}
+      .run();
 }
 
 template <class T>
@@ -263,7 +268,8 @@ struct Backward {
     return {mean[p], static_cast<T>(r), static_cast<T>(sum / n), static_cast<T>(r * r * product / n)};
   }
 
-  /// to[c] = the sum over blocks, and over the run of channel c, of sums[block][c run + at], blocks `step` apart.
+  /// to[c] = the sum over blocks, and over the run of channel c, of sums[block][c run + at], blocks `step`
+  /// apart.
   void add_up(const T* sums, std::int64_t blocks, std::int64_t step, T* to) const {
     constexpr std::int64_t most = 512;
     const std::int64_t run = plan.g.run, channels = most / run;  // runs are short here
@@ -291,8 +297,8 @@ void backward_of(const ConstView& grad, const ConstView& x, const ConstView& mea
   const DenseSource gradient(grad), from(x), m(mean), v(variance), w(weight);
   const Plan plan(g, sizeof(T));
   const Repeated<T> scale(w.as<T>(), g.groups * g.channels, plan.elements ? g.run : 1, T{1});
-  Backward<T>{gradient.as<T>(), from.as<T>(), m.as<T>(),       v.as<T>(),     scale.data(),
-              eps,              dx.as<T>(),   dweight.as<T>(), dbias.as<T>(), plan}
+  Backward<T>{gradient.as<T>(), from.as<T>(),    m.as<T>(),     v.as<T>(), scale.data(), eps,
+              dx.as<T>(),       dweight.as<T>(), dbias.as<T>(), plan}
       .run();
 }
 
@@ -306,9 +312,9 @@ void group_norm(const ConstView& x, const ConstView& weight, const ConstView& bi
     forward_of<double>(x, weight, bias, eps, y, mean, variance, g);
 }
 
-void group_norm_backward(const ConstView& grad, const ConstView& x, const ConstView& mean, const ConstView& variance,
-                         const ConstView& weight, double eps, const View& dx, const View& dweight, const View& dbias,
-                         const GroupGeometry& g) {
+void group_norm_backward(const ConstView& grad, const ConstView& x, const ConstView& mean,
+                         const ConstView& variance, const ConstView& weight, double eps, const View& dx,
+                         const View& dweight, const View& dbias, const GroupGeometry& g) {
   if (x.dtype == DType::f32)
     backward_of<float>(grad, x, mean, variance, weight, eps, dx, dweight, dbias, g);
   else

@@ -1,6 +1,7 @@
-// Normalisation of pieces of an array by their own mean and variance: layer and group normalisation. Depends on base.
-// Invariant: a piece is summed by one thread in a fixed order, in the array's type over at most 32 terms a lane and in
-// double beyond; which way is taken, and which rows are summed together, follows from the sizes alone.
+// Normalisation of pieces of an array by their own mean and variance: layer and group normalisation. Depends
+// on base. Invariant: a piece is summed by one thread in a fixed order, in the array's type over at most 32
+// terms a lane and in double beyond; which way is taken, and which rows are summed together, follows from the
+// sizes alone.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +10,8 @@
 
 namespace thalweg::kernels {
 
-/// x[row][group][channel][at]: a piece is what one row and group have, channels * run elements. Weight and bias have
-/// groups * channels numbers. Layer normalisation has one group and runs of 1.
+/// x[row][group][channel][at]: a piece is what one row and group have, channels * run elements. Weight and
+/// bias have groups * channels numbers. Layer normalisation has one group and runs of 1.
 struct GroupGeometry {
   std::int64_t rows = 0, groups = 1, channels = 0, run = 1;
   std::int64_t piece() const noexcept { return channels * run; }
@@ -24,9 +25,10 @@ struct GroupGeometry {
 void group_norm(const ConstView& x, const ConstView& weight, const ConstView& bias, double eps, const View& y,
                 const View& mean, const View& variance, const GroupGeometry& g);
 /// With d = x - mean, r = 1 / sqrt(variance + eps), h = g weight, sums of h over pieces, n elements each:
-/// dx = r (h - sum h / n - d r^2 sum(h d) / n), dweight = sum r g d, dbias = sum g, these two over rows and runs.
-void group_norm_backward(const ConstView& grad, const ConstView& x, const ConstView& mean, const ConstView& variance,
-                         const ConstView& weight, double eps, const View& dx, const View& dweight, const View& dbias,
-                         const GroupGeometry& g);
+/// dx = r (h - sum h / n - d r^2 sum(h d) / n), dweight = sum r g d, dbias = sum g, these two over rows and
+/// runs.
+void group_norm_backward(const ConstView& grad, const ConstView& x, const ConstView& mean,
+                         const ConstView& variance, const ConstView& weight, double eps, const View& dx,
+                         const View& dweight, const View& dbias, const GroupGeometry& g);
 
 }  // namespace thalweg::kernels

@@ -1,5 +1,5 @@
-// Passes over normalised pieces, one table per instruction set. Depends on the standard library only; internal to
-// norm_groups.cpp.
+// Passes over normalised pieces, one table per instruction set. Depends on the standard library only;
+// internal to norm_groups.cpp.
 #pragma once
 
 #include <cmath>
@@ -12,8 +12,8 @@ struct GroupPieces {
   std::int64_t count = 0, n = 0, first = 0, groups = 1;
 };
 
-/// A number near the mean of n elements, from a few spread over them; the element itself if all are equal, 0 if it is
-/// not finite.
+/// A number near the mean of n elements, from a few spread over them; the element itself if all are equal, 0
+/// if it is not finite.
 template <class T>
 T near_mean(const T* x, std::int64_t n) {
   T sum = 0;
@@ -50,8 +50,8 @@ struct PieceNumbers {
 template <class T>
 struct GroupPasses {
   /// Statistics and y of each piece; weight and bias have a number for each of groups * n places.
-  void (*normalise)(const T* x, const T* weight, const T* bias, GroupPieces p, double eps, T* y, T* mean, T* variance,
-                    bool stream) = nullptr;
+  void (*normalise)(const T* x, const T* weight, const T* bias, GroupPieces p, double eps, T* y, T* mean,
+                    T* variance, bool stream) = nullptr;
   /// dx of each piece, and sums over the pieces of each group, added to dweight and dbias [groups * n].
   void (*gradient)(const T* g, const T* x, const T* weight, const T* mean, const T* variance, GroupPieces p,
                    double eps, T* dx, T* dweight, T* dbias, bool stream) = nullptr;

@@ -1,9 +1,9 @@
-// The passes of norm_groups_rows.hpp in lanes; included once per instruction set by norm_groups_rows.cpp (so no include
-// guard). Invariant: a lane adds at most `most_terms` terms before they go to a double; a short last vector is padded
-// with terms of 0.
-#include <cmath>
+// The passes of norm_groups_rows.hpp in lanes; included once per instruction set by norm_groups_rows.cpp (so
+// no include guard). Invariant: a lane adds at most `most_terms` terms before they go to a double; a short
+// last vector is padded with terms of 0.
 #include <hwy/cache_control.h>
 #include <hwy/highway.h>
+#include <cmath>
 
 #include <thalweg/ops/kernels/norm_groups_rows.hpp>
 
@@ -96,7 +96,8 @@ struct ProductTerms {
   /// The first n places alone: beyond them even an infinite center adds 0.
   HWY_INLINE void add_first(std::int64_t n, V<T> h, V<T> v, V<T>& a, V<T>& b) const {
     a = hn::Add(a, h);
-    b = hn::MulAdd(h, hn::IfThenElseZero(hn::FirstN(Tag<T>(), static_cast<std::size_t>(n)), hn::Sub(v, center)), b);
+    b = hn::MulAdd(
+        h, hn::IfThenElseZero(hn::FirstN(Tag<T>(), static_cast<std::size_t>(n)), hn::Sub(v, center)), b);
   }
 };
 /// The same with g weight for g.
@@ -177,7 +178,8 @@ HWY_INLINE void write(T* to, std::int64_t n, const F& f) {
 template <class T>
 HWY_INLINE bool aligned(const T* to, std::int64_t n) {
   constexpr std::int64_t w = width<T>;
-  return w > 1 && n % w == 0 && reinterpret_cast<std::uintptr_t>(to) % (sizeof(T) * static_cast<std::size_t>(w)) == 0;
+  return w > 1 && n % w == 0 &&
+         reinterpret_cast<std::uintptr_t>(to) % (sizeof(T) * static_cast<std::size_t>(w)) == 0;
 }
 
 template <class T>
@@ -188,7 +190,8 @@ struct Normalised {
   HWY_INLINE V<T> at(std::int64_t i) const { return of(load(x + i), load(weight + i), load(bias + i)); }
   HWY_INLINE V<T> part(std::int64_t i, std::int64_t n) const {
     const V<T> zero = hn::Zero(Tag<T>());
-    return of(load_part<T>(x + i, n, mean), load_part<T>(weight + i, n, zero), load_part<T>(bias + i, n, zero));
+    return of(load_part<T>(x + i, n, mean), load_part<T>(weight + i, n, zero),
+              load_part<T>(bias + i, n, zero));
   }
 };
 
@@ -242,8 +245,8 @@ struct RunGradient {
 // ---- the table ----
 
 template <bool past, class T>
-HWY_INLINE void normalise_pieces(const T* x, const T* weight, const T* bias, GroupPieces p, double eps, T* y, T* mean,
-                                 T* variance) {
+HWY_INLINE void normalise_pieces(const T* x, const T* weight, const T* bias, GroupPieces p, double eps, T* y,
+                                 T* mean, T* variance) {
   std::int64_t group = p.first;
   for (std::int64_t k = 0; k < p.count; ++k, x += p.n, y += p.n) {
     statistics(x, p.n, mean + k, variance + k);
@@ -255,8 +258,8 @@ HWY_INLINE void normalise_pieces(const T* x, const T* weight, const T* bias, Gro
 }
 
 template <class T>
-void normalise(const T* x, const T* weight, const T* bias, GroupPieces p, double eps, T* y, T* mean, T* variance,
-               bool stream) {
+void normalise(const T* x, const T* weight, const T* bias, GroupPieces p, double eps, T* y, T* mean,
+               T* variance, bool stream) {
   if (!stream || !aligned(y, p.n)) return normalise_pieces<false>(x, weight, bias, p, eps, y, mean, variance);
   normalise_pieces<true>(x, weight, bias, p, eps, y, mean, variance);
   hwy::FlushStream();
@@ -287,8 +290,8 @@ HWY_INLINE void gradient_pieces(const T* g, const T* x, const T* weight, const T
 }
 
 template <class T>
-void gradient(const T* g, const T* x, const T* weight, const T* mean, const T* variance, GroupPieces p, double eps,
-              T* dx, T* dweight, T* dbias, bool stream) {
+void gradient(const T* g, const T* x, const T* weight, const T* mean, const T* variance, GroupPieces p,
+              double eps, T* dx, T* dweight, T* dbias, bool stream) {
   if (!stream || !aligned(dx, p.n))
     return gradient_pieces<false>(g, x, weight, mean, variance, p, eps, dx, dweight, dbias);
   gradient_pieces<true>(g, x, weight, mean, variance, p, eps, dx, dweight, dbias);
@@ -315,15 +318,17 @@ HWY_INLINE void write_part(T* to, std::int64_t n, const F& f, bool stream) {
 }
 
 template <class T>
-void normalise_part(const T* x, const T* weight, const T* bias, std::int64_t n, T mean, T r, T* y, bool stream) {
+void normalise_part(const T* x, const T* weight, const T* bias, std::int64_t n, T mean, T r, T* y,
+                    bool stream) {
   write_part(y, n, Normalised<T>{x, weight, bias, every(mean), every(r)}, stream);
 }
 template <class T>
-void gradient_part(const T* g, const T* x, const T* weight, std::int64_t n, PieceNumbers<T> of, T* dx, T* dweight,
-                   T* dbias, bool stream) {
-  write_part(dx, n,
-             Gradient<T>{g, x, weight, dweight, dbias, every(of.mean), every(of.r), every(of.k1), every(of.k2)},
-             stream);
+void gradient_part(const T* g, const T* x, const T* weight, std::int64_t n, PieceNumbers<T> of, T* dx,
+                   T* dweight, T* dbias, bool stream) {
+  write_part(
+      dx, n,
+      Gradient<T>{g, x, weight, dweight, dbias, every(of.mean), every(of.r), every(of.k1), every(of.k2)},
+      stream);
 }
 template <class T>
 void normalise_run(const T* x, std::int64_t n, T mean, T scale, T shift, T* y, bool stream) {
@@ -331,7 +336,8 @@ void normalise_run(const T* x, std::int64_t n, T mean, T scale, T shift, T* y, b
 }
 template <class T>
 void gradient_run(const T* g, const T* x, T weight, std::int64_t n, PieceNumbers<T> of, T* dx, bool stream) {
-  write_part(dx, n, RunGradient<T>{g, x, every(weight), every(of.mean), every(of.r), every(of.k1), every(of.k2)},
+  write_part(dx, n,
+             RunGradient<T>{g, x, every(weight), every(of.mean), every(of.r), every(of.k1), every(of.k2)},
              stream);
 }
 
@@ -340,7 +346,8 @@ void add(const float* x, std::int64_t n, double* to) {
   constexpr hn::Rebind<float, Tag<double>> half;
   constexpr std::int64_t w = width<double>;
   std::int64_t i = 0;
-  for (; i + w <= n; i += w) hn::StoreU(hn::Add(hn::LoadU(d, to + i), hn::PromoteTo(d, hn::LoadU(half, x + i))), d, to + i);
+  for (; i + w <= n; i += w)
+    hn::StoreU(hn::Add(hn::LoadU(d, to + i), hn::PromoteTo(d, hn::LoadU(half, x + i))), d, to + i);
   for (; i < n; ++i) to[i] += static_cast<double>(x[i]);
 }
 void add(const double* x, std::int64_t n, double* to) {

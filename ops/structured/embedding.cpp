@@ -1,5 +1,5 @@
-// Embedding: checks, composition, reference, samples, the public function. Depends on functions.hpp, kernels/index, fmt.
-// Invariant: every index is checked before anything is read, and named by its place.
+// Embedding: checks, composition, reference, samples, the public function. Depends on functions.hpp,
+// kernels/index, fmt. Invariant: every index is checked before anything is read, and named by its place.
 #include <thalweg/ops/structured/embedding.hpp>
 
 #include <fmt/format.h>
@@ -26,10 +26,11 @@ void check_indices(const Ins& ins, const Tensor& index, std::int64_t rows) {
     position[d] = at % extent;
     at /= extent;
   }
-  ins.fail<IndexError>(fmt::format("index at {}", to_string(position)).c_str(),
-                       fmt::format("{}", static_cast<std::int64_t>(value_at(index, position))),
-                       rows == 0 ? std::string("no entry: the table is empty") : fmt::format("0 to {}", rows - 1),
-                       "index out of range");
+  ins.fail<IndexError>(
+      fmt::format("index at {}", to_string(position)).c_str(),
+      fmt::format("{}", static_cast<std::int64_t>(value_at(index, position))),
+      rows == 0 ? std::string("no entry: the table is empty") : fmt::format("0 to {}", rows - 1),
+      "index out of range");
 }
 
 }  // namespace
@@ -48,8 +49,8 @@ Tensor Embedding::compose(const Tensor* in, int n, const Attrs& t, Loc loc) {
                          "no room for a dimension");
   const std::int64_t rows = weight.shape()[0], padding = padding_row(t, rows);
   if (t.padding_idx && (padding < 0 || padding >= rows))
-    ins.fail<IndexError>("padding_idx", fmt::format("{}", *t.padding_idx), fmt::format("{} to {}", -rows, rows - 1),
-                         "no such row");
+    ins.fail<IndexError>("padding_idx", fmt::format("{}", *t.padding_idx),
+                         fmt::format("{} to {}", -rows, rows - 1), "no such row");
   check_indices(ins, index, rows);
   const Tensor flat = reshape({index, loc}, {-1});
   Tensor y = index_select({weight, loc}, 0, flat);
@@ -93,7 +94,8 @@ void Embedding::errors(ErrorList& e) {
   e.add<IndexError>({zeros({0, 3}), i}, "the table is empty", "IndexError");
   e.add<IndexError>({w, i}, Attrs{.padding_idx = 4}, "padding_idx is 4, wanted -4 to 3", "IndexError");
   e.add<IndexError>({w, i}, Attrs{.padding_idx = -5}, "padding_idx is -5", "IndexError");
-  e.add<ShapeError>({zeros({4}), i}, "embedding: not a table: weight is f32[4], wanted [rows, features]", "ShapeError");
+  e.add<ShapeError>({zeros({4}), i}, "embedding: not a table: weight is f32[4], wanted [rows, features]",
+                    "ShapeError");
   e.add<DTypeError>({w, zeros({2})}, "index is f32[2], wanted i64 or i32", "DTypeError");
   e.add<ValueError>({Tensor(), i}, "undefined tensor: weight", "ValueError");
   e.add<ValueError>({w, Tensor()}, "undefined tensor: index", "ValueError");

@@ -1,5 +1,5 @@
-// Rows of a table by indices of any shape. Depends on op.hpp, sample.hpp, functions/index.hpp. Invariant: composed of
-// index_select, so that its gradient is index_add and any order of derivative exists.
+// Rows of a table by indices of any shape. Depends on op.hpp, sample.hpp, functions/index.hpp. Invariant:
+// composed of index_select, so that its gradient is index_add and any order of derivative exists.
 #pragma once
 
 #include <thalweg/ops/functions/index.hpp>

@@ -1,5 +1,5 @@
-// nll_loss and its adjoint; the public functions of the losses over classes and the description of all losses.
-// Depends on functions.hpp, kernels/loss, fmt. Invariant: the adjoint of a mean over no rows is 0.
+// nll_loss and its adjoint; the public functions of the losses over classes and the description of all
+// losses. Depends on functions.hpp, kernels/loss, fmt. Invariant: the adjoint of a mean over no rows is 0.
 #include <thalweg/ops/structured/loss.hpp>
 
 #include <fmt/format.h>

@@ -1,5 +1,5 @@
-// Losses over classes as ops: cross-entropy (indices, probabilities) and nll. The terms of other losses: pointwise/terms.inl.
-// Depends on op.hpp, sample.hpp, functions/loss.hpp; kernels in ops/kernels/loss.hpp.
+// Losses over classes as ops: cross-entropy (indices, probabilities) and nll. The terms of other losses:
+// pointwise/terms.inl. Depends on op.hpp, sample.hpp, functions/loss.hpp; kernels in ops/kernels/loss.hpp.
 // Invariant: the class dim is 1, or 0 of a vector; heavy backwards are ops of their own, closed under vjp.
 #pragma once
 
@@ -118,8 +118,9 @@ struct NllLossBackward {
 /// Inputs x, target (class indices or probabilities), weight (one number per class).
 struct WeightedCrossEntropy {
   static constexpr Row row{.name = "cross_entropy_weighted",
-                           .formula = "loss = -sum q weight log softmax(x), q = (1 - s) target + s / C; for the "
-                                      "mean over class indices / sum weight[target], else / rows",
+                           .formula =
+                               "loss = -sum q weight log softmax(x), q = (1 - s) target + s / C; for the "
+                               "mean over class indices / sum weight[target], else / rows",
                            .conditions = 4,
                            .note = "the weight has no gradient"};
   using Attrs = CrossEntropyOptions;

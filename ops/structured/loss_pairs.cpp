@@ -1,6 +1,6 @@
-// Losses of a prediction and a target of one shape, and cross-entropy of probabilities: public functions over the
-// terms in pointwise/terms.inl. Depends on functions.hpp, library.hpp, fmt. Invariant: no loss of two tensors of
-// one shape broadcasts; errors name the loss, not its parts.
+// Losses of a prediction and a target of one shape, and cross-entropy of probabilities: public functions over
+// the terms in pointwise/terms.inl. Depends on functions.hpp, library.hpp, fmt. Invariant: no loss of two
+// tensors of one shape broadcasts; errors name the loss, not its parts.
 #include <cmath>
 
 #include <fmt/format.h>
@@ -114,10 +114,12 @@ Tensor huber_loss(Arg x, Arg target, HuberOptions options) {
 }
 
 Tensor smooth_l1_loss(Arg x, Arg target, SmoothL1Options options) {
-  check_option("smooth_l1_loss", "beta", options.beta, options.beta >= 0, "a finite number, 0 or more", x.loc);
+  check_option("smooth_l1_loss", "beta", options.beta, options.beta >= 0, "a finite number, 0 or more",
+               x.loc);
   if (options.beta == 0)
     return pair_loss<ops::AbsoluteDifference>("smooth_l1_loss", x, target, options.reduction);
-  return pair_loss<ops::HuberTerm>("smooth_l1_loss", x, target, options.reduction, {.delta = options.beta, .slope = 1});
+  return pair_loss<ops::HuberTerm>("smooth_l1_loss", x, target, options.reduction,
+                                   {.delta = options.beta, .slope = 1});
 }
 
 Tensor kl_div(Arg x, Arg target, KlDivOptions options) {
@@ -139,7 +141,8 @@ Tensor bce_with_logits(Arg x, Arg target, LossOptions options) {
 }
 
 Tensor bce_loss(Arg p, Arg target, BceOptions options) {
-  check_option("bce_loss", "clip", options.clip, options.clip >= 0 && options.clip < 0.5, "0 to below 0.5", p.loc);
+  check_option("bce_loss", "clip", options.clip, options.clip >= 0 && options.clip < 0.5, "0 to below 0.5",
+               p.loc);
   check_pair("bce_loss", p, target);
   const CallSite site(p.loc);
   const Tensor limited = options.clip > 0 ? clamp(p, options.clip, 1 - options.clip) : p.t;

@@ -1,5 +1,6 @@
-// cross_entropy and nll_loss with a weight for each class, composed of the losses without. Depends on functions.hpp.
-// Invariant: the weight is a constant; rows that are ignored get gradient 0 even where the mean is NaN.
+// cross_entropy and nll_loss with a weight for each class, composed of the losses without. Depends on
+// functions.hpp. Invariant: the weight is a constant; rows that are ignored get gradient 0 even where the
+// mean is NaN.
 #include <cmath>
 
 #include <thalweg/ops/functions.hpp>
@@ -26,7 +27,8 @@ struct Seen {
 void check_weight(const Ins& in) {
   require_present(in, 2, "weight");
   if (in[2].dtype != in[0].dtype)
-    in.fail<DTypeError>("weight", describe(in[2]), name(in[0].dtype), "operands of different dtypes; use to()");
+    in.fail<DTypeError>("weight", describe(in[2]), name(in[0].dtype),
+                        "operands of different dtypes; use to()");
   const Dims wanted{in[0].shape[class_dim(in[0].shape)]};
   if (!(in[2].shape == wanted))
     in.fail<ShapeError>("weight", describe(in[2]), to_string(wanted) + " for x " + describe(in[0]),
@@ -95,7 +97,8 @@ Tensor WeightedCrossEntropy::compose(const Tensor* in, int n, const Attrs& t, Lo
   const Tensor of_rows = weight_of_rows(in[1], weight, t.ignore_index);
   Tensor each;
   if (t.label_smoothing == 0) {
-    each = cross_entropy(in[0], in[1], {.reduction = Reduction::none, .ignore_index = t.ignore_index}) * of_rows;
+    each =
+        cross_entropy(in[0], in[1], {.reduction = Reduction::none, .ignore_index = t.ignore_index}) * of_rows;
   } else {
     const Tensor q = smoothed(in[1], in[0].shape(), in[0].dtype(), t) * beside_scores(weight, in[0].shape());
     each = where(not_equal(in[1], like(t.ignore_index, in[1])),
@@ -141,16 +144,18 @@ void WeightedCrossEntropy::samples(SampleList& s) {
 
 void WeightedCrossEntropy::errors(ErrorList& e) {
   const Tensor x = zeros({2, 3}), rows = zeros({2}, DType::i64), w = ones({3});
-  e.add<ShapeError>({x, rows, ones({2})},
-                    "cross_entropy_weighted: not one number per class: weight is f32[2], wanted [3] for x f32[2,3]",
-                    "ShapeError");
+  e.add<ShapeError>(
+      {x, rows, ones({2})},
+      "cross_entropy_weighted: not one number per class: weight is f32[2], wanted [3] for x f32[2,3]",
+      "ShapeError");
   e.add<ShapeError>({x, zeros({2, 4}), w}, "probabilities do not fit the scores", "ShapeError");
   e.add<ShapeError>({x, zeros({3}, DType::i64), w}, "target is i64[3], wanted [2]", "ShapeError");
   e.add<ShapeError>({zeros({}), rows, w}, "no class dimension", "ShapeError");
   e.add<DTypeError>({x, rows, ones({3}, DType::f64)}, "weight is f64[3], wanted f32", "DTypeError");
   e.add<DTypeError>({x, zeros({2}, DType::boolean), w}, "target is bool[2]", "DTypeError");
   e.add<IndexError>({x, from<std::int64_t>({0, 3}, {2}), w},
-                    "cross_entropy_weighted: class out of range: target at [1] is 3, wanted 0 to 2", "IndexError");
+                    "cross_entropy_weighted: class out of range: target at [1] is 3, wanted 0 to 2",
+                    "IndexError");
   e.add<ValueError>({x, rows, w}, Attrs{.label_smoothing = 1.5}, "label_smoothing is 1.5", "ValueError");
   e.add<ValueError>({x, rows, Tensor()}, "undefined tensor: weight", "ValueError");
   e.add<ValueError>({x, Tensor(), w}, "undefined tensor: target", "ValueError");
@@ -197,13 +202,14 @@ void WeightedNllLoss::samples(SampleList& s) {
 
 void WeightedNllLoss::errors(ErrorList& e) {
   const Tensor x = zeros({2, 3}), rows = zeros({2}, DType::i64), w = ones({3});
-  e.add<ShapeError>({x, rows, ones({3, 1})}, "nll_loss_weighted: not one number per class: weight is f32[3,1]",
-                    "ShapeError");
+  e.add<ShapeError>({x, rows, ones({3, 1})},
+                    "nll_loss_weighted: not one number per class: weight is f32[3,1]", "ShapeError");
   e.add<ShapeError>({x, zeros({3}, DType::i64), w}, "target is i64[3], wanted [2]", "ShapeError");
   e.add<ShapeError>({zeros({}), rows, w}, "no class dimension", "ShapeError");
   e.add<DTypeError>({x, zeros({2}), w}, "target is f32[2], wanted i64 or i32", "DTypeError");
   e.add<DTypeError>({x, rows, ones({3}, DType::f64)}, "weight is f64[3], wanted f32", "DTypeError");
-  e.add<IndexError>({x, from<std::int64_t>({0, 3}, {2}), w}, "target at [1] is 3, wanted 0 to 2", "IndexError");
+  e.add<IndexError>({x, from<std::int64_t>({0, 3}, {2}), w}, "target at [1] is 3, wanted 0 to 2",
+                    "IndexError");
   e.add<ValueError>({x, rows, Tensor()}, "undefined tensor: weight", "ValueError");
 }
 

@@ -1,5 +1,6 @@
-// Layer and group normalisation: inference, kernel calls, derivatives, the public functions. Depends on functions.hpp,
-// kernels/norm_groups, fmt. Invariant: what differs between the two is in their attributes' geometry alone.
+// Layer and group normalisation: inference, kernel calls, derivatives, the public functions. Depends on
+// functions.hpp, kernels/norm_groups, fmt. Invariant: what differs between the two is in their attributes'
+// geometry alone.
 #include <cmath>
 
 #include <fmt/format.h>
@@ -16,7 +17,8 @@ using kernels::GroupGeometry;
 
 void check_eps(const Ins& in, double eps) {
   if (!(eps >= 0 && std::isfinite(eps)))
-    in.fail<ValueError>("eps", fmt::format("{}", eps), "a finite number, 0 or more", "not an offset of a variance");
+    in.fail<ValueError>("eps", fmt::format("{}", eps), "a finite number, 0 or more",
+                        "not an offset of a variance");
 }
 
 /// x at input i, and that its pieces have values.
@@ -37,8 +39,8 @@ void check_x(const Ins& in, int i, const GroupNormAttrs& t) {
   const Dims& x = in[i].shape;
   if (x.size() < 2) in.fail<ShapeError>("x", describe(in[i]), "[N, C] or [N, C, ..]", "no channel dimension");
   if (t.groups < 1 || x[1] % t.groups != 0)
-    in.fail<ValueError>("groups", fmt::format("{}", t.groups), fmt::format("a divisor of the {} channels", x[1]),
-                        "channels cannot be split");
+    in.fail<ValueError>("groups", fmt::format("{}", t.groups),
+                        fmt::format("a divisor of the {} channels", x[1]), "channels cannot be split");
   if (geometry_of(x, t).piece() == 0)
     in.fail<ValueError>("x", describe(in[i]), "1 or more values to normalise", "no values");
   check_eps(in, t.eps);
@@ -89,14 +91,15 @@ void run_forward(const Ins& in, const View* out, const Attrs& t) {
 
 template <class Attrs>
 void run_backward(const Ins& in, const View* out, const Attrs& t) {
-  kernels::group_norm_backward(in[0], in[1], in[2], in[3], optional_view(in, 4), t.eps, out[0], out[1], out[2],
-                               geometry_of(in[1].shape, t));
+  kernels::group_norm_backward(in[0], in[1], in[2], in[3], optional_view(in, 4), t.eps, out[0], out[1],
+                               out[2], geometry_of(in[1].shape, t));
 }
 
 /// Tensors as [rows, groups, channels, run], so that they broadcast.
 struct Canonical {
   GroupGeometry g;
-  Tensor full(const Tensor& t) const { return t.reshape({g.rows, g.groups, g.channels, g.run}); }
+  Dims shape() const { return {g.rows, g.groups, g.channels, g.run}; }
+  Tensor full(const Tensor& t) const { return t.reshape(shape()); }
   Tensor pieces(const Tensor& t) const { return t.reshape({g.rows, g.groups, 1, 1}); }
   Tensor numbers(const Tensor& t) const { return t.reshape({1, g.groups, g.channels, 1}); }
   double n() const { return static_cast<double>(g.piece()); }
@@ -117,7 +120,7 @@ void forward_vjp(Vjp& v, const Attrs& t) {
   if (v.needs(0)) {
     Tensor dx = std::move(d[0]);
     const Canonical as{geometry_of(x.shape(), t)};
-    if (v.has_g(1)) dx = dx + expand(as.pieces(v.g(1)) / as.n(), as.full(x).shape()).reshape(x.shape());
+    if (v.has_g(1)) dx = dx + expand(as.pieces(v.g(1)) / as.n(), as.shape()).reshape(x.shape());
     if (v.has_g(2)) {
       const Tensor by = (as.full(x) - as.pieces(mean)) * (as.pieces(v.g(2)) * (2 / as.n()));
       dx = dx + by.reshape(x.shape());
@@ -128,8 +131,9 @@ void forward_vjp(Vjp& v, const Attrs& t) {
   if (v.needs(2)) v.set(2, std::move(d[2]));
 }
 
-// With d = x - mean, h = d r, k = g weight, B = sum k h over pieces, and u, p, q the gradients of dx, dweight, dbias,
-// the inner product is the sum over pieces of r (sum u k - sum u sum k / n - B sum u h / n), plus sum p g h + q g.
+// With d = x - mean, h = d r, k = g weight, B = sum k h over pieces, and u, p, q the gradients of dx,
+// dweight, dbias, the inner product is the sum over pieces of r (sum u k - sum u sum k / n - B sum u h / n),
+// plus sum p g h + q g.
 template <class Backward, class Attrs>
 void backward_vjp(Vjp& v, const Attrs& t) {
   const Tensor x0 = v.in(1), mean0 = v.in(2), variance0 = v.in(3), u0 = v.g(0);
@@ -178,7 +182,8 @@ void GroupNormBackward::vjp(Vjp& v, const Attrs& t) { backward_vjp<GroupNormBack
 
 namespace thalweg {
 
-Tensor layer_norm(Arg x, const Dims& shape, const Tensor& weight, const Tensor& bias, LayerNormOptions options) {
+Tensor layer_norm(Arg x, const Dims& shape, const Tensor& weight, const Tensor& bias,
+                  LayerNormOptions options) {
   const int dims = shape.size();
   if (x.t.defined()) {
     const Dims& all = x.t.shape();
@@ -196,7 +201,8 @@ Tensor layer_norm(Arg x, const Dims& shape, const Tensor& weight, const Tensor& 
   return std::move(apply_all<ops::LayerNorm>({.dims = dims, .eps = options.eps}, in, x.loc)[0]);
 }
 
-Tensor group_norm(Arg x, std::int64_t groups, const Tensor& weight, const Tensor& bias, GroupNormOptions options) {
+Tensor group_norm(Arg x, std::int64_t groups, const Tensor& weight, const Tensor& bias,
+                  GroupNormOptions options) {
   const Tensor in[] = {x.t, weight, bias};
   return std::move(apply_all<ops::GroupNorm>({.groups = groups, .eps = options.eps}, in, x.loc)[0]);
 }

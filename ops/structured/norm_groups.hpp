@@ -1,8 +1,9 @@
 // Layer and group normalisation as ops, with their gradients as ops of their own: one formula over
-// [rows, groups, channels, run], of which layer normalisation has one group and runs of 1. Mean and variance of each
-// piece (row, group) are outputs of the first and inputs of the second, so that the gradient's own gradient flows back
-// through them; the ops are closed under vjp with pointwise ops and sums. Depends on op.hpp, sample.hpp,
-// functions/norm.hpp. Invariant: n is the number of values of a piece, r = 1 / sqrt(variance + eps).
+// [rows, groups, channels, run], of which layer normalisation has one group and runs of 1. Mean and variance
+// of each piece (row, group) are outputs of the first and inputs of the second, so that the gradient's own
+// gradient flows back through them; the ops are closed under vjp with pointwise ops and sums. Depends on
+// op.hpp, sample.hpp, functions/norm.hpp. Invariant: n is the number of values of a piece, r = 1 /
+// sqrt(variance + eps).
 #pragma once
 
 #include <thalweg/ops/functions/norm.hpp>
@@ -22,12 +23,14 @@ struct GroupNormAttrs {
 
 /// What the forward ops save, and what the backward ops read.
 inline constexpr NeedMask piece_statistics = need_input(0) | need_output(1) | need_output(2);
-inline constexpr NeedMask all_of_five = need_input(0) | need_input(1) | need_input(2) | need_input(3) | need_input(4);
+inline constexpr NeedMask all_of_five =
+    need_input(0) | need_input(1) | need_input(2) | need_input(3) | need_input(4);
 
 /// Inputs x, weight, bias (these two may be absent); outputs y, mean, variance.
 struct LayerNorm {
-  static constexpr Row row{.name = "layer_norm",
-                           .formula = "y = weight (x - mean) r + bias, mean and r over the trailing dimensions"};
+  static constexpr Row row{
+      .name = "layer_norm",
+      .formula = "y = weight (x - mean) r + bias, mean and r over the trailing dimensions"};
   using Attrs = LayerNormAttrs;
   static constexpr int n_in = 3;
   static constexpr int n_out = 3;
@@ -40,12 +43,14 @@ struct LayerNorm {
   static void errors(ErrorList& e);
 };
 
-/// Inputs g, x, mean, variance, weight (may be absent); outputs dx, dweight, dbias. dx is the gradient through the
-/// statistics too.
+/// Inputs g, x, mean, variance, weight (may be absent); outputs dx, dweight, dbias. dx is the gradient
+/// through the statistics too.
 struct LayerNormBackward {
-  static constexpr Row row{.name = "layer_norm_backward",
-                           .formula = "dx = r (g weight - sum(g weight) / n - (x - mean) r^2 sum(g weight (x - mean)) "
-                                      "/ n), dweight = sum(r g (x - mean)), dbias = sum(g)"};
+  static constexpr Row row{
+      .name = "layer_norm_backward",
+      .formula =
+          "dx = r (g weight - sum(g weight) / n - (x - mean) r^2 sum(g weight (x - mean)) "
+          "/ n), dweight = sum(r g (x - mean)), dbias = sum(g)"};
   using Attrs = LayerNormAttrs;
   static constexpr int n_in = 5;
   static constexpr int n_out = 3;
@@ -60,8 +65,9 @@ struct LayerNormBackward {
 
 /// Inputs x, weight, bias (these two may be absent); outputs y, mean, variance.
 struct GroupNorm {
-  static constexpr Row row{.name = "group_norm",
-                           .formula = "y = weight (x - mean) r + bias, mean and r over the channels of a group"};
+  static constexpr Row row{
+      .name = "group_norm",
+      .formula = "y = weight (x - mean) r + bias, mean and r over the channels of a group"};
   using Attrs = GroupNormAttrs;
   static constexpr int n_in = 3;
   static constexpr int n_out = 3;
@@ -76,9 +82,11 @@ struct GroupNorm {
 
 /// Inputs g, x, mean, variance, weight (may be absent); outputs dx, dweight, dbias.
 struct GroupNormBackward {
-  static constexpr Row row{.name = "group_norm_backward",
-                           .formula = "dx = r (g weight - sum(g weight) / n - (x - mean) r^2 sum(g weight (x - mean)) "
-                                      "/ n), dweight = sum(r g (x - mean)), dbias = sum(g)"};
+  static constexpr Row row{
+      .name = "group_norm_backward",
+      .formula =
+          "dx = r (g weight - sum(g weight) / n - (x - mean) r^2 sum(g weight (x - mean)) "
+          "/ n), dweight = sum(r g (x - mean)), dbias = sum(g)"};
   using Attrs = GroupNormAttrs;
   static constexpr int n_in = 5;
   static constexpr int n_out = 3;

@@ -1,5 +1,6 @@
-// What layer and group normalisation share: the four-dimensional view of x that each attribute set stands for.
-// Depends on norm_groups.hpp, kernels/norm_groups. Invariant: defined for arguments that infer has accepted.
+// What layer and group normalisation share: the four-dimensional view of x that each attribute set stands
+// for. Depends on norm_groups.hpp, kernels/norm_groups. Invariant: defined for arguments that infer has
+// accepted.
 #pragma once
 
 #include <thalweg/ops/kernels/norm_groups.hpp>
@@ -24,7 +25,9 @@ inline kernels::GroupGeometry geometry_of(const Dims& x, const LayerNormAttrs& t
   return {.rows = numel(pieces_of(x, t)), .groups = 1, .channels = numel(numbers_of(x, t)), .run = 1};
 }
 inline kernels::GroupGeometry geometry_of(const Dims& x, const GroupNormAttrs& t) {
-  return {.rows = x[0], .groups = t.groups, .channels = x[1] / t.groups,
+  return {.rows = x[0],
+          .groups = t.groups,
+          .channels = x[1] / t.groups,
           .run = numel(Dims(x.data() + 2, x.size() - 2))};
 }
 

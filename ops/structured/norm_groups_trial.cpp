@@ -1,5 +1,5 @@
-// Layer and group normalisation on trial: naive references, samples, bad arguments. Depends on norm_groups_support.hpp.
-// Invariant: references sum piece by piece in f64 and use no kernel.
+// Layer and group normalisation on trial: naive references, samples, bad arguments. Depends on
+// norm_groups_support.hpp. Invariant: references sum piece by piece in f64 and use no kernel.
 #include <cmath>
 #include <string>
 
@@ -38,7 +38,9 @@ std::vector<Tensor> forward_reference(const std::vector<Tensor>& in, const Attrs
   const double n = static_cast<double>(g.piece());
   std::vector<double> mean(static_cast<std::size_t>(g.rows * g.groups)), variance = mean, y = x;
   each_element(g, [&](std::size_t i, std::size_t p, std::size_t) { mean[p] += x[i] / n; });
-  each_element(g, [&](std::size_t i, std::size_t p, std::size_t) { variance[p] += (x[i] - mean[p]) * (x[i] - mean[p]) / n; });
+  each_element(g, [&](std::size_t i, std::size_t p, std::size_t) {
+    variance[p] += (x[i] - mean[p]) * (x[i] - mean[p]) / n;
+  });
   each_element(g, [&](std::size_t i, std::size_t p, std::size_t c) {
     const double h = (x[i] - mean[p]) / std::sqrt(variance[p] + t.eps);
     y[i] = h * (weight.empty() ? 1 : weight[c]) + (bias.empty() ? 0 : bias[c]);
@@ -56,7 +58,9 @@ std::vector<Tensor> backward_reference(const std::vector<Tensor>& in, const Attr
   std::vector<double> dx = x;
   std::vector<long double> sums(mean.size()), products = sums;  // long, for they cancel
   std::vector<long double> dweight(static_cast<std::size_t>(g.groups * g.channels)), dbias = dweight;
-  const auto h = [&](std::size_t i, std::size_t p) { return (x[i] - mean[p]) / std::sqrt(variance[p] + t.eps); };
+  const auto h = [&](std::size_t i, std::size_t p) {
+    return (x[i] - mean[p]) / std::sqrt(variance[p] + t.eps);
+  };
   const auto k = [&](std::size_t i, std::size_t c) { return grad[i] * (weight.empty() ? 1 : weight[c]); };
   each_element(g, [&](std::size_t i, std::size_t p, std::size_t c) {
     sums[p] += k(i, c);
@@ -84,9 +88,9 @@ struct GroupCase {
   Dims x;
   std::int64_t groups;
 };
-const GroupCase groups[] = {{{3, 4}, 2},          {{2, 6, 3}, 3},  {{2, 4, 2, 3}, 2}, {{2, 2, 4, 5}, 1},
-                            {{2, 4, 5, 7}, 2},    {{1, 3, 2}, 3},  {{9, 4, 17}, 4},   {{3, 2, 2, 2, 5}, 2},
-                            {{0, 4, 2}, 2},       {{35, 4, 2}, 2}};
+const GroupCase groups[] = {{{3, 4}, 2},       {{2, 6, 3}, 3}, {{2, 4, 2, 3}, 2}, {{2, 2, 4, 5}, 1},
+                            {{2, 4, 5, 7}, 2}, {{1, 3, 2}, 3}, {{9, 4, 17}, 4},   {{3, 2, 2, 2, 5}, 2},
+                            {{0, 4, 2}, 2},    {{35, 4, 2}, 2}};
 
 Tensor spread(SampleList& s, const Dims& shape) { return s.uniform(shape, 0.5, 2); }
 
@@ -100,19 +104,22 @@ void add_forward(SampleList& s, const Dims& x, const Attrs& t, bool weight = tru
 template <class Attrs>
 void add_backward(SampleList& s, const Dims& x, const Attrs& t, bool weight = true, const char* note = "") {
   const Dims pieces = pieces_of(x, t), numbers = numbers_of(x, t);
-  s.add({s.normal(x), s.normal(x), s.normal(pieces), spread(s, pieces), weight ? spread(s, numbers) : Tensor()}, t,
-        note);
+  s.add(
+      {s.normal(x), s.normal(x), s.normal(pieces), spread(s, pieces), weight ? spread(s, numbers) : Tensor()},
+      t, note);
 }
 
 /// Errors of the vectors: `attrs` fits x, whose weight is to be `wanted`, which `other` is not.
 template <class Attrs>
 void forward_errors(ErrorList& e, const Tensor& x, const Attrs& attrs, const std::string& wanted) {
   e.add<ShapeError>({x, zeros({7}), Tensor()}, attrs,
-                    "shape does not fit: weight is f32[7], wanted " + wanted + " for x " + x.describe(), "ShapeError");
+                    "shape does not fit: weight is f32[7], wanted " + wanted + " for x " + x.describe(),
+                    "ShapeError");
   e.add<ShapeError>({x, Tensor(), zeros({1, 7})}, attrs, "bias is f32[1,7], wanted " + wanted, "ShapeError");
   e.add<DTypeError>({x, zeros(numbers_of(x.shape(), attrs), DType::f64), Tensor()}, attrs, "weight is f64",
                     "DTypeError");
-  e.add<DTypeError>({zeros(x.shape(), DType::i64), Tensor(), Tensor()}, attrs, "not a floating tensor", "DTypeError");
+  e.add<DTypeError>({zeros(x.shape(), DType::i64), Tensor(), Tensor()}, attrs, "not a floating tensor",
+                    "DTypeError");
   e.add<ValueError>({Tensor(), Tensor(), Tensor()}, attrs, "undefined tensor: x", "ValueError");
   for (const double eps : {-1.0, std::nan(""), HUGE_VAL}) {
     Attrs bad = attrs;
@@ -124,7 +131,8 @@ void forward_errors(ErrorList& e, const Tensor& x, const Attrs& attrs, const std
 template <class Attrs>
 void backward_errors(ErrorList& e, const Tensor& x, const Attrs& attrs) {
   const Tensor none, pieces = ones(pieces_of(x.shape(), attrs));
-  e.add<ShapeError>({zeros({2, 2}), x, pieces, pieces, none}, attrs, "shape does not fit: g is f32[2,2]", "ShapeError");
+  e.add<ShapeError>({zeros({2, 2}), x, pieces, pieces, none}, attrs, "shape does not fit: g is f32[2,2]",
+                    "ShapeError");
   e.add<ShapeError>({x, x, zeros({9}), pieces, none}, attrs, "mean is f32[9]", "ShapeError");
   e.add<ShapeError>({x, x, pieces, zeros({9}), none}, attrs, "variance is f32[9]", "ShapeError");
   e.add<ShapeError>({x, x, pieces, pieces, zeros({7})}, attrs, "weight is f32[7]", "ShapeError");
@@ -138,7 +146,8 @@ void backward_errors(ErrorList& e, const Tensor& x, const Attrs& attrs) {
   e.add<ValueError>({x, x, pieces, pieces, none}, bad, "eps is -1", "ValueError");
 }
 
-void dims_errors(ErrorList& e, const std::vector<Tensor>& before, const std::vector<Tensor>& after, const char* op) {
+void dims_errors(ErrorList& e, const std::vector<Tensor>& before, const std::vector<Tensor>& after,
+                 const char* op) {
   const auto call = [&](const Tensor& x) {
     std::vector<Tensor> in = before;
     in.push_back(x);
@@ -146,15 +155,17 @@ void dims_errors(ErrorList& e, const std::vector<Tensor>& before, const std::vec
     return in;
   };
   const Tensor x = zeros({2, 3});
-  e.add<ValueError>(call(x), LayerNormAttrs{.dims = 3},
-                    std::string(op) + ": not a number of trailing dimensions: dims is 3, wanted 1 to the 2 of x",
-                    "ValueError");
+  e.add<ValueError>(
+      call(x), LayerNormAttrs{.dims = 3},
+      std::string(op) + ": not a number of trailing dimensions: dims is 3, wanted 1 to the 2 of x",
+      "ValueError");
   e.add<ValueError>(call(x), LayerNormAttrs{.dims = 0}, "dims is 0", "ValueError");
   e.add<ValueError>(call(x), LayerNormAttrs{.dims = INT64_MIN}, "trailing dimensions", "ValueError");
   e.add<ValueError>(call(zeros({2, 0})), LayerNormAttrs{}, "no values: x is f32[2,0]", "ValueError");
 }
 
-void group_errors(ErrorList& e, const std::vector<Tensor>& before, const std::vector<Tensor>& after, const char* op) {
+void group_errors(ErrorList& e, const std::vector<Tensor>& before, const std::vector<Tensor>& after,
+                  const char* op) {
   const auto call = [&](const Tensor& x) {
     std::vector<Tensor> in = before;
     in.push_back(x);
@@ -162,11 +173,13 @@ void group_errors(ErrorList& e, const std::vector<Tensor>& before, const std::ve
     return in;
   };
   const Tensor x = zeros({2, 4});
-  e.add<ValueError>(call(x), GroupNormAttrs{.groups = 3},
-                    std::string(op) + ": channels cannot be split: groups is 3, wanted a divisor of the 4 channels",
-                    "ValueError");
+  e.add<ValueError>(
+      call(x), GroupNormAttrs{.groups = 3},
+      std::string(op) + ": channels cannot be split: groups is 3, wanted a divisor of the 4 channels",
+      "ValueError");
   e.add<ValueError>(call(x), GroupNormAttrs{.groups = 0}, "groups is 0", "ValueError");
-  e.add<ValueError>(call(x), GroupNormAttrs{.groups = INT64_MIN}, "groups is -9223372036854775808", "ValueError");
+  e.add<ValueError>(call(x), GroupNormAttrs{.groups = INT64_MIN}, "groups is -9223372036854775808",
+                    "ValueError");
   e.add<ShapeError>(call(zeros({4})), GroupNormAttrs{}, "no channel dimension: x is f32[4]", "ShapeError");
   e.add<ValueError>(call(zeros({2, 4, 0})), GroupNormAttrs{}, "no values: x is f32[2,4,0]", "ValueError");
 }

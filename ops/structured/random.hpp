@@ -1,6 +1,6 @@
-// Random ops: dropout of elements and of channels, alpha dropout. Depends on op.hpp, sample.hpp; the kernel is ops/kernels/random.hpp.
-// Invariant: the draw is named by a key in the attributes, so a node's backward, a second backward and a
-// checkpoint's second forward see the same numbers.
+// Random ops: dropout of elements and of channels, alpha dropout. Depends on op.hpp, sample.hpp; the kernel
+// is ops/kernels/random.hpp. Invariant: the draw is named by a key in the attributes, so a node's backward, a
+// second backward and a checkpoint's second forward see the same numbers.
 #pragma once
 
 #include <thalweg/autograd/base/philox.hpp>
@@ -42,9 +42,11 @@ struct DropoutChannels {
 /// Keeps mean 0 and variance 1, as selu's outputs have them.
 struct AlphaDropout {
   using Attrs = Dropout::Attrs;
-  static constexpr Row row{.name = "alpha_dropout",
-                           .formula = "y = a (x where u >= p, else k) + b, k = -1.7580993, a = 1 / sqrt((1 - p) (1 + "
-                                      "p k^2)), b = -a k p"};
+  static constexpr Row row{
+      .name = "alpha_dropout",
+      .formula =
+          "y = a (x where u >= p, else k) + b, k = -1.7580993, a = 1 / sqrt((1 - p) (1 + "
+          "p k^2)), b = -a k p"};
   static constexpr bool random = true;
   static Tensor compose(const Tensor* in, int n, const Attrs& t, Loc loc);
   static std::vector<Tensor> reference(const std::vector<Tensor>& in, const Attrs& t);

@@ -1,5 +1,6 @@
-// Dropout of channels and alpha dropout: composed of a draw of dropout and selections. Depends on functions.hpp,
-// library.hpp, fmt. Invariant: what is dropped is chosen, never multiplied away, so NaN and infinity go too.
+// Dropout of channels and alpha dropout: composed of a draw of dropout and selections. Depends on
+// functions.hpp, library.hpp, fmt. Invariant: what is dropped is chosen, never multiplied away, so NaN and
+// infinity go too.
 #include <cmath>
 #include <string>
 
@@ -37,7 +38,8 @@ struct AlphaNumbers {
 };
 AlphaNumbers alpha_numbers(double p) {
   if (p == 1) return {0, 0, 0};
-  const double scale = 1 / std::sqrt((1 - p) * (1 + p * alpha_limit * alpha_limit)), shift = -scale * alpha_limit * p;
+  const double scale = 1 / std::sqrt((1 - p) * (1 + p * alpha_limit * alpha_limit)),
+               shift = -scale * alpha_limit * p;
   return {scale, shift, scale * alpha_limit + shift};
 }
 
@@ -74,7 +76,8 @@ Tensor DropoutChannels::compose(const Tensor* in, int, const Attrs& t, Loc loc) 
   Dims channels = Dims::filled(x.dim(), 1);
   channels[0] = x.shape()[0];
   channels[1] = x.shape()[1];
-  return apply<Keep>({.scale = t.p < 1 ? 1 / (1 - t.p) : 1}, Arg(x, loc), Arg(draw(channels, x.dtype(), t), loc));
+  return apply<Keep>({.scale = t.p < 1 ? 1 / (1 - t.p) : 1}, Arg(x, loc),
+                     Arg(draw(channels, x.dtype(), t), loc));
 }
 
 std::vector<Tensor> DropoutChannels::reference(const std::vector<Tensor>& in, const Attrs& t) {
@@ -89,7 +92,8 @@ std::vector<Tensor> DropoutChannels::reference(const std::vector<Tensor>& in, co
 void DropoutChannels::samples(SampleList& s) { variant_samples(s); }
 void DropoutChannels::errors(ErrorList& e) {
   variant_errors(e, "dropout_channels");
-  e.add<ShapeError>({zeros({3})}, Attrs{}, "dropout_channels: no channel dimension: x is f32[3]", "ShapeError");
+  e.add<ShapeError>({zeros({3})}, Attrs{}, "dropout_channels: no channel dimension: x is f32[3]",
+                    "ShapeError");
 }
 
 Tensor AlphaDropout::compose(const Tensor* in, int, const Attrs& t, Loc loc) {

@@ -1,4 +1,5 @@
-// LayerNorm, GroupNorm, Embedding, the dropout layers, Keras' batch norm, regularisers. Depends on nn and doctest.
+// LayerNorm, GroupNorm, Embedding, the dropout layers, Keras' batch norm, regularisers. Depends on nn and
+// doctest.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -21,7 +22,8 @@ std::vector<std::string> names(const nn::NamedTensors& all) {
 
 }  // namespace
 
-TEST_CASE("nn: LayerNorm and GroupNorm are the functions with their parameters, named as PyTorch names them") {
+TEST_CASE(
+    "nn: LayerNorm and GroupNorm are the functions with their parameters, named as PyTorch names them") {
   Generator gen(2);
   const Tensor x = randn({4, 6, 5}, gen, DType::f64);
   nn::LayerNorm rows({.shape = {6, 5}, .eps = 1e-3, .dtype = DType::f64});
@@ -39,16 +41,19 @@ TEST_CASE("nn: LayerNorm and GroupNorm are the functions with their parameters, 
   CHECK(largest(maps(x) - group_norm(x, 3, maps.weight, maps.bias, {.eps = 1e-3})) == 0);
   CHECK(maps.describe() == "GroupNorm(3 groups of 2)");
   CHECK(nn::count(maps) == 12);
-  CHECK_THROWS_WITH_AS(nn::GroupNorm({.groups = 4, .features = 6}),
-                       doctest::Contains("GroupNorm: option outside its domain: groups is 4, wanted a divisor of the 6"),
-                       ValueError);
-  CHECK_THROWS_WITH_AS(maps(zeros({2, 5}, DType::f64)),
-                       doctest::Contains("GroupNorm: not what this layer normalises: x is f64[2,5], wanted [N, 6]"),
-                       ShapeError);
+  CHECK_THROWS_WITH_AS(
+      nn::GroupNorm({.groups = 4, .features = 6}),
+      doctest::Contains("GroupNorm: option outside its domain: groups is 4, wanted a divisor of the 6"),
+      ValueError);
+  CHECK_THROWS_WITH_AS(
+      maps(zeros({2, 5}, DType::f64)),
+      doctest::Contains("GroupNorm: not what this layer normalises: x is f64[2,5], wanted [N, 6]"),
+      ShapeError);
   CHECK_THROWS_AS(nn::LayerNorm({}), ValueError);
   CHECK_THROWS_AS(nn::LayerNorm({.shape = {3, 0}}), ValueError);
   CHECK_THROWS_AS(nn::LayerNorm({.shape = {3}, .eps = -1}), ValueError);
-  CHECK_THROWS_WITH_AS(rows(zeros({2, 5}, DType::f64)), doctest::Contains("test_training_layers.cpp"), ShapeError);
+  CHECK_THROWS_WITH_AS(rows(zeros({2, 5}, DType::f64)), doctest::Contains("test_training_layers.cpp"),
+                       ShapeError);
 }
 
 TEST_CASE("nn: Embedding looks up rows; the padding row is zeros and never learns") {
@@ -67,7 +72,8 @@ TEST_CASE("nn: Embedding looks up rows; the padding row is zeros and never learn
     for (int c = 0; c < 3; ++c) CHECK(g[3 * row + c] == wanted[row]);
   CHECK(table.describe() == "Embedding(5 x 3, padding -1)");
   CHECK_THROWS_WITH_AS(table(from<std::int64_t>({0, 5}, {2})),
-                       doctest::Contains("embedding: index out of range: index at [1] is 5, wanted 0 to 4"), IndexError);
+                       doctest::Contains("embedding: index out of range: index at [1] is 5, wanted 0 to 4"),
+                       IndexError);
   CHECK_THROWS_AS(nn::Embedding({.rows = 5, .features = 3, .padding_idx = 5}), IndexError);
   CHECK_THROWS_AS(nn::Embedding({.rows = 0, .features = 3}), ValueError);
   const nn::Embedding normal({.rows = 100, .features = 50, .init = nn::Init::pytorch});
@@ -88,9 +94,9 @@ TEST_CASE("nn: Dropout1d and Dropout2d drop whole channels; evaluation changes n
   CHECK(dropped == doctest::Approx(500).epsilon(0.25));
   nn::Dropout1d sequences({.p = 1});
   CHECK(largest(sequences(full({2, 3, 4}, std::nan(""), DType::f32))) == 0);
-  CHECK_THROWS_WITH_AS(sequences(ones({2, 3})),
-                       doctest::Contains("Dropout1d: not what this layer takes: x is f32[2,3], wanted [N, C, L]"),
-                       ShapeError);
+  CHECK_THROWS_WITH_AS(
+      sequences(ones({2, 3})),
+      doctest::Contains("Dropout1d: not what this layer takes: x is f32[2,3], wanted [N, C, L]"), ShapeError);
   CHECK_THROWS_AS(images(ones({2, 3, 4})), ShapeError);
   CHECK_THROWS_WITH_AS(nn::Dropout2d(1.5), doctest::Contains("Dropout2d"), ValueError);
   nn::eval(images);
@@ -124,8 +130,7 @@ TEST_CASE("nn: penalties count weights, not biases, and pull at them") {
   Tensor& w = model.layers[0].get_if<nn::Linear>()->weight;
   nn::init::constant(model.layers[0].get_if<nn::Linear>()->bias, 7);
   const Tensor penalty = nn::L1L2{.l1 = 0.5, .l2 = 0.25}(model);
-  CHECK(penalty.item() ==
-        doctest::Approx(sum(abs(w) * 0.5 + w * w * 0.25).item()).epsilon(1e-14));
+  CHECK(penalty.item() == doctest::Approx(sum(abs(w) * 0.5 + w * w * 0.25).item()).epsilon(1e-14));
   CHECK(largest(grad(penalty, {w})[0] - (sign(w) * 0.5 + w * 0.5)) < 1e-15);
   CHECK(nn::L1{0.5}(model).item() == doctest::Approx(sum(abs(w)).item() * 0.5));
   CHECK(nn::L2{0.5}(std::vector<Tensor>{w}).item() == doctest::Approx(sum(w * w).item() * 0.5));

@@ -1,5 +1,5 @@
-// Losses of pairs with options, weighted classes, and the losses of nn: against their definitions, at their kinks,
-// where they are limited. Depends on the public functions and nn.
+// Losses of pairs with options, weighted classes, and the losses of nn: against their definitions, at their
+// kinks, where they are limited. Depends on the public functions and nn.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -40,13 +40,14 @@ TEST_CASE("huber and smooth L1: both branches, the seam, the limits") {
   const auto huber = [&](const Tensor& at) { return huber_loss(at, t, {.delta = 2}) * 5; };
   CHECK(slope(huber, x) == std::vector<double>{0, 0.5, 2, 2, -2});
   CHECK(std::isnan(huber_loss(from({std::nan("")}, {1}), zeros({1}, DType::f64)).item()));
-  CHECK_THROWS_WITH_AS(huber_loss(x, t, {.delta = 0}),
-                       doctest::Contains("huber_loss: option outside its domain: delta is 0, wanted a finite number above 0"),
-                       ValueError);
+  CHECK_THROWS_WITH_AS(
+      huber_loss(x, t, {.delta = 0}),
+      doctest::Contains("huber_loss: option outside its domain: delta is 0, wanted a finite number above 0"),
+      ValueError);
   CHECK_THROWS_AS(huber_loss(x, t, {.delta = HUGE_VAL}), ValueError);
   CHECK_THROWS_WITH_AS(smooth_l1_loss(x, t, {.beta = -1}), doctest::Contains("beta is -1"), ValueError);
-  CHECK_THROWS_WITH_AS(smooth_l1_loss(x, zeros({1, 5}, DType::f64)), doctest::Contains("smooth_l1_loss: shapes differ"),
-                       ShapeError);
+  CHECK_THROWS_WITH_AS(smooth_l1_loss(x, zeros({1, 5}, DType::f64)),
+                       doctest::Contains("smooth_l1_loss: shapes differ"), ShapeError);
 }
 
 TEST_CASE("binary cross-entropy of probabilities: logarithms limited to -100, or p to [clip, 1 - clip]") {
@@ -74,8 +75,10 @@ TEST_CASE("hinge: targets -1 and 1, or 0 and 1; -target at the hinge") {
   const Tensor x = from({0.5, 2.0, -0.5, 1.0}, {4}), t = from({1.0, 1.0, -1.0, 1.0}, {4});
   CHECK(numbers(hinge_loss(x, t, each)) == std::vector<double>{0.5, 0, 0.5, 0});
   CHECK(numbers(hinge_loss(x, from({1.0, 1.0, 0.0, 1.0}, {4}), each)) == std::vector<double>{0.5, 0, 0.5, 0});
-  CHECK(slope([&](const Tensor& at) { return hinge_loss(at, t, each); }, x) == std::vector<double>{-1, 0, 1, -1});
-  CHECK_THROWS_WITH_AS(hinge_loss(x, zeros({3}, DType::f64)), doctest::Contains("hinge_loss: shapes differ"), ShapeError);
+  CHECK(slope([&](const Tensor& at) { return hinge_loss(at, t, each); }, x) ==
+        std::vector<double>{-1, 0, 1, -1});
+  CHECK_THROWS_WITH_AS(hinge_loss(x, zeros({3}, DType::f64)), doctest::Contains("hinge_loss: shapes differ"),
+                       ShapeError);
 }
 
 TEST_CASE("divergences: per row, and of probabilities with both sides limited") {
@@ -98,7 +101,9 @@ TEST_CASE("weighted classes: ignored rows weigh nothing, their gradient is 0 eve
   CHECK(cross_entropy(x, target, w, {.reduction = Reduction::sum}).item() == doctest::Approx(4 * single[1]));
   CHECK(cross_entropy(x, target, w).item() == doctest::Approx(single[1]));  // 4 l / 4
   for (const double smoothing : {0.0, 0.2}) {
-    const auto loss = [&](const Tensor& at) { return cross_entropy(at, none, w, {.label_smoothing = smoothing}); };
+    const auto loss = [&](const Tensor& at) {
+      return cross_entropy(at, none, w, {.label_smoothing = smoothing});
+    };
     CHECK(std::isnan(loss(x).item()));
     CHECK(slope(loss, x) == std::vector<double>(6, 0.0));
   }
@@ -109,7 +114,8 @@ TEST_CASE("weighted classes: ignored rows weigh nothing, their gradient is 0 eve
 
 TEST_CASE("class indices may be bytes, as image files have them") {
   Generator gen(3);
-  const Tensor x = randn({4, 3}, gen), t = from<std::int64_t>({0, 2, 1, 2}, {4}), w = from<float>({1, 2, 3}, {3});
+  const Tensor x = randn({4, 3}, gen), t = from<std::int64_t>({0, 2, 1, 2}, {4}),
+               w = from<float>({1, 2, 3}, {3});
   CHECK(cross_entropy(x, t.to(DType::u8)).item() == cross_entropy(x, t).item());
   CHECK(nll_loss(x, t.to(DType::u8)).item() == nll_loss(x, t).item());
   CHECK(cross_entropy(x, t.to(DType::u8), w).item() == cross_entropy(x, t, w).item());
@@ -121,7 +127,8 @@ TEST_CASE("nn: losses are the functions with their options, and take a reduction
   const Tensor c = from<std::int64_t>({0, 2, 1, 2}, {4}), p = softmax(x), q = softmax(y);
   const Tensor w = from({1.0, 2.0, 3.0}, {3}), signs = sign(y);
   const Reduction none = Reduction::none, total = Reduction::sum;
-  const auto same = [&](const auto& loss, const Tensor& a, const Tensor& b, const Tensor& mean, const Tensor& rows) {
+  const auto same = [&](const auto& loss, const Tensor& a, const Tensor& b, const Tensor& mean,
+                        const Tensor& rows) {
     CHECK(loss(a, b).item() == mean.item());
     CHECK(numbers(loss(a, b, none)) == numbers(rows));
     auto summed = loss;
@@ -132,19 +139,21 @@ TEST_CASE("nn: losses are the functions with their options, and take a reduction
   same(nn::MseLoss{}, x, y, mse_loss(x, y), mse_loss(x, y, each));
   same(nn::L1Loss{}, x, y, l1_loss(x, y), l1_loss(x, y, each));
   same(nn::HuberLoss{.delta = 0.3}, x, y, huber_loss(x, y, {.delta = 0.3}), huber_loss(x, y, {none, 0.3}));
-  same(nn::SmoothL1Loss{.beta = 0.3}, x, y, smooth_l1_loss(x, y, {.beta = 0.3}), smooth_l1_loss(x, y, {none, 0.3}));
+  same(nn::SmoothL1Loss{.beta = 0.3}, x, y, smooth_l1_loss(x, y, {.beta = 0.3}),
+       smooth_l1_loss(x, y, {none, 0.3}));
   same(nn::CrossEntropyLoss{.label_smoothing = 0.1}, x, c, cross_entropy(x, c, {.label_smoothing = 0.1}),
        cross_entropy(x, c, {none, 0.1}));
   same(nn::CrossEntropyLoss{}, x, q, cross_entropy(x, q), cross_entropy(x, q, {none}));
-  same(nn::CrossEntropyLoss{.weight = w, .ignore_index = 1}, x, c, cross_entropy(x, c, w, {.ignore_index = 1}),
-       cross_entropy(x, c, w, {none, 0, 1}));
+  same(nn::CrossEntropyLoss{.weight = w, .ignore_index = 1}, x, c,
+       cross_entropy(x, c, w, {.ignore_index = 1}), cross_entropy(x, c, w, {none, 0, 1}));
   same(nn::ProbabilityCrossEntropyLoss{}, p, c, cross_entropy_of_probabilities(p, c),
        cross_entropy_of_probabilities(p, c, {none}));
   same(nn::NllLoss{.weight = w}, log(p), c, nll_loss(log(p), c, w), nll_loss(log(p), c, w, {none}));
   same(nn::NllLoss{.ignore_index = 2}, x, c, nll_loss(x, c, {.ignore_index = 2}), nll_loss(x, c, {none, 2}));
   same(nn::BceLoss{.clip = 1e-7}, p, q, bce_loss(p, q, {.clip = 1e-7}), bce_loss(p, q, {none, 1e-7}));
   same(nn::BceWithLogitsLoss{}, x, q, bce_with_logits(x, q), bce_with_logits(x, q, each));
-  same(nn::KlDivLoss{.per_row = true}, log(p), q, kl_div(log(p), q, {.per_row = true}), kl_div(log(p), q, {none}));
+  same(nn::KlDivLoss{.per_row = true}, log(p), q, kl_div(log(p), q, {.per_row = true}),
+       kl_div(log(p), q, {none}));
   same(nn::KlDivergenceLoss{}, p, q, kl_divergence(p, q), kl_divergence(p, q, each));
   same(nn::HingeLoss{}, x, signs, hinge_loss(x, signs), hinge_loss(x, signs, each));
 }

@@ -1,5 +1,6 @@
-// Layer and group normalisation beyond what certification samples: large arrays on every way through them, hard
-// numbers, gradients of gradients, errors of the functions. Depends on the public functions and kernels/par.
+// Layer and group normalisation beyond what certification samples: large arrays on every way through them,
+// hard numbers, gradients of gradients, errors of the functions. Depends on the public functions and
+// kernels/par.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -103,7 +104,8 @@ TEST_CASE("layer_norm, group_norm: a gradient penalty differentiates through the
   x.set_requires_grad();
   for (const bool layer : {false, true}) {
     const auto penalty = [&](const Tensor& at) {
-      const Tensor y = layer ? layer_norm(at, {4, 2}, {}, {}, {.eps = 0.1}) : group_norm(at, 2, {}, {}, {.eps = 0.1});
+      const Tensor y =
+          layer ? layer_norm(at, {4, 2}, {}, {}, {.eps = 0.1}) : group_norm(at, 2, {}, {}, {.eps = 0.1});
       const Tensor g = grad(sum(y * y * y), {at}, {.create_graph = true})[0];
       return sum(g * g);
     };
@@ -126,7 +128,8 @@ TEST_CASE("layer_norm, group_norm: bits do not depend on the number of threads")
   const int before = par::num_threads();
   for (const Way& way : ways) {
     INFO(way.name);
-    Tensor x = randn(way.x, gen), g = randn(way.x, gen), w = randn(way.numbers(), gen), b = randn(way.numbers(), gen);
+    Tensor x = randn(way.x, gen), g = randn(way.x, gen), w = randn(way.numbers(), gen),
+           b = randn(way.numbers(), gen);
     for (Tensor* t : {&x, &w, &b}) t->set_requires_grad();
     std::vector<Tensor> first;
     for (const int threads : {1, 2, 5}) {
@@ -144,12 +147,14 @@ TEST_CASE("layer_norm, group_norm: bits do not depend on the number of threads")
   par::set_num_threads(before);
 }
 
-TEST_CASE("layer_norm: the shape must be that of the trailing dimensions, and the error names the user's line") {
+TEST_CASE(
+    "layer_norm: the shape must be that of the trailing dimensions, and the error names the user's line") {
   const Tensor x = zeros({2, 3});
-  CHECK_THROWS_WITH_AS(layer_norm(x, {2}),
-                       doctest::Contains("layer_norm: not the trailing dimensions: shape is [2], wanted the last sizes "
-                                         "of x f32[2,3] (at"),
-                       ShapeError);
+  CHECK_THROWS_WITH_AS(
+      layer_norm(x, {2}),
+      doctest::Contains("layer_norm: not the trailing dimensions: shape is [2], wanted the last sizes "
+                        "of x f32[2,3] (at"),
+      ShapeError);
   CHECK_THROWS_WITH_AS(layer_norm(x, {}), doctest::Contains("test_norm_groups.cpp"), ShapeError);
   CHECK_THROWS_AS(layer_norm(x, {1, 2, 3}), ShapeError);
   CHECK_THROWS_AS(layer_norm(Tensor(), {3}), ValueError);
