@@ -11,7 +11,7 @@
 
 namespace thalweg::kernels {
 
-inline constexpr std::int64_t reduce_block = 4096;     // elements a row kernel takes at once
+inline constexpr std::int64_t reduce_block = 2048;     // elements a row kernel takes at once
 inline constexpr std::int64_t reduce_segment = 16384;  // elements that make one partial result
 inline constexpr std::int64_t reduce_columns = 512;    // accumulators side by side: 4 KiB of doubles
 
