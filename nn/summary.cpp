@@ -125,7 +125,9 @@ std::string to_string(const Summary& s) {
     text += line(r.name, r.layer, r.called ? to_string(r.output) : "-", thousands(r.own));
   text += fmt::format("{} parameters, {} trainable, {:.2f} MiB", thousands(s.parameters), thousands(s.trainable),
                       static_cast<double>(s.bytes) / (1 << 20));
-  return text + (s.buffers > 0 ? fmt::format("; {} in buffers\n", thousands(s.buffers)) : "\n");
+  if (s.buffers > 0)
+    text += fmt::format("; {} in all with {} in buffers", thousands(s.parameters + s.buffers), thousands(s.buffers));
+  return text + "\n";
 }
 
 std::ostream& operator<<(std::ostream& out, const Summary& s) { return out << to_string(s); }

@@ -185,18 +185,20 @@ void BatchNormInference::run(const Ins& in, const View* out, const Attrs& t) {
 
 void BatchNormInference::vjp(Vjp& v, const Attrs& t) {
   const Tensor g = v.g(), weight = v.has_in(3) ? v.in(3) : Tensor();
+  const bool scaled = v.needs(0) || v.needs(1) || v.needs(2);
+  const Tensor variance = scaled || v.needs(3) ? v.in(2) : Tensor();
   std::vector<Tensor> d(3);  // of x, weight and bias: at once where x must be read at all
   if (v.needs(2) || v.needs(3)) {
-    const Tensor in[] = {g, v.in(0), v.in(1), v.in(2), weight};
+    const Tensor in[] = {g, v.in(0), v.in(1), variance, weight};
     d = apply_all<BatchNormBackward>({.eps = t.eps, .given = true}, in);
   } else if (v.needs(1) || v.needs(4)) {
     d[2] = channel_sum(g);
   }
   if (v.needs(3)) v.set(3, d[1]);
   if (v.needs(4)) v.set(4, d[2]);
-  if (!v.needs(0) && !v.needs(1) && !v.needs(2)) return;
+  if (!scaled) return;
   if (v.needs(0) && d[0].defined()) v.set(0, std::move(d[0]));
-  const Tensor r = rsqrt(v.in(2) + t.eps), w = weighted(weight, r);
+  const Tensor r = rsqrt(variance + t.eps), w = weighted(weight, r);
   if (v.needs(0) && !d[1].defined()) v.set(0, g * beside(w, g.dim()));
   if (v.needs(1)) v.set(1, -(w * d[2]));
   if (v.needs(2)) v.set(2, w * d[1] * r * -0.5);

@@ -160,7 +160,7 @@ TEST_CASE("nn: the VGG of the CIFAR-10 example has the numbers that Keras counts
   CHECK(s.rows[2].layer == "MaxPool2d(2x2)");
   CHECK(s.rows[2].output == Dims{1, 64, 16, 16});
   CHECK(s.rows.back().output == Dims{1, 10});
-  CHECK(nn::to_string(s).find("5,504 in buffers") != std::string::npos);
+  CHECK(nn::to_string(s).find("9,236,618 in all with 5,504 in buffers") != std::string::npos);
 
   Generator gen(1);
   const Tensor x = randn({2, 3, 32, 32}, gen), labels = from<std::int64_t>({3, 7}, {2});
