@@ -19,3 +19,4 @@
 #include <thalweg/ops/functions.hpp>
 #include <thalweg/ops/kernels/par.hpp>
 #include <thalweg/optim/optim.hpp>
+#include <thalweg/train/train.hpp>

@@ -3,7 +3,7 @@
 
 usage: cifar10_torch.py PROGRAM DATA_DIR [EPOCHS [LIMIT]]
 Both start from one file of Glorot-uniform weights and zero biases and see the images unaugmented, shuffled, in full
-batches of 128; batch norm keeps 0.99 of its statistics and adds 1e-3; Adam has rate 1e-3 and epsilon 1e-7. Orders differ,
+batches of 128; batch norm keeps 0.9 of its statistics and adds 1e-5; Adam has rate 1e-3 and epsilon 1e-7. Orders differ,
 so losses agree up to noise only. Prints the mean training loss and accuracy of each epoch, and the validation's.
 Needs NumPy and PyTorch; takes about 3 minutes an epoch on two cores, nearly all of it libtorch's.
 """
@@ -25,7 +25,7 @@ def vgg():
     layers, channels = [], 3
     for block in BLOCKS:
         for width in block:
-            layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(), nn.BatchNorm2d(width, eps=1e-3, momentum=0.01)]
+            layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(), nn.BatchNorm2d(width)]
             channels = width
         layers.append(nn.MaxPool2d(2))
     layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 10)]

@@ -196,7 +196,7 @@ Tensor ImageAugmenter::operator()(const Tensor& x, std::span<const std::int64_t>
   std::vector<Augmentation> drawn;
   drawn.reserve(indices.size());
   for (std::int64_t i : indices) drawn.push_back(draw(i, epoch, height, width));
-  return augment(x, drawn, options_.fill, options_.constant);
+  return augment(x, drawn, options_.fill, options_.constant, Loc{});
 }
 
 }  // namespace thalweg::data

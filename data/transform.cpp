@@ -25,4 +25,24 @@ Tensor Compose::operator()(const Tensor& x, std::span<const std::int64_t> indice
   return y;
 }
 
+Transformed::Transformed(DatasetRef whole, std::shared_ptr<const Transform> transform, Loc loc)
+    : whole_(std::move(whole)), transform_(std::move(transform)) {
+  if (!transform_)
+    throw_error<ValueError>({.op = "Transformed",
+                             .arg = "transform",
+                             .given = "null",
+                             .wanted = "a transform",
+                             .what = "nothing to apply",
+                             .loc = loc});
+}
+
+Batch Transformed::batch(std::span<const std::int64_t> indices) const {
+  Batch b = whole_->batch(indices);
+  std::vector<std::int64_t> originals;
+  originals.reserve(indices.size());
+  for (const std::int64_t i : indices) originals.push_back(whole_->original_index(i));
+  b.x = (*transform_)(b.x, originals, 0);
+  return b;
+}
+
 }  // namespace thalweg::data

@@ -1,5 +1,5 @@
 // Transform: what a loader does to the inputs of a batch before it hands them out, such as augmentation.
-// Depends on tensor. Invariant: the result is a function of the transform, the inputs, the examples' numbers
+// Depends on tensor, data/dataset. Invariant: the result is a function of the transform, the inputs, the examples' numbers
 // and the epoch alone, so that neither threads nor prefetching nor resuming changes it.
 #pragma once
 
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <thalweg/autograd/tensor/tensor.hpp>
+#include <thalweg/data/dataset.hpp>
 
 namespace thalweg::data {
 
@@ -52,5 +53,21 @@ std::shared_ptr<const Transform> compose(T... transforms) {
   return std::make_shared<const Compose>(
       std::vector<std::shared_ptr<const Transform>>{detail::shared(std::move(transforms))...});
 }
+
+/// Another data set's examples as a transform leaves them, for what training, validation and test need alike, such as
+/// normalisation. The epoch is 0 in every pass: what differs from epoch to epoch is the loader's transform.
+class Transformed final : public Dataset {
+ public:
+  /// Throws ValueError when `transform` is null.
+  Transformed(DatasetRef whole, std::shared_ptr<const Transform> transform, Loc loc = Loc::here());
+  std::int64_t size() const override { return whole_->size(); }
+  /// Throws what the data set and the transform throw.
+  Batch batch(std::span<const std::int64_t> indices) const override;
+  std::int64_t original_index(std::int64_t i) const override { return whole_->original_index(i); }
+
+ private:
+  DatasetRef whole_;
+  std::shared_ptr<const Transform> transform_;
+};
 
 }  // namespace thalweg::data

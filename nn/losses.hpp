@@ -93,12 +93,11 @@ struct BceWithLogitsLoss {
 
 /// Kullback-Leibler divergence of log-probabilities from a target distribution.
 struct KlDivLoss {
-  bool per_row =
-      false;  ///< with the mean: the sum divided by the rows (PyTorch's "batchmean"), not by the elements
+  bool per_row = false;  ///< a loss for each row, not for each element; the mean is PyTorch's "batchmean"
   Reduction reduction = Reduction::mean;
   Tensor operator()(Arg x, Arg target) const { return (*this)(x, target, reduction); }
   Tensor operator()(Arg x, Arg target, Reduction r) const {
-    return kl_div(x, target, {.reduction = r, .per_row = per_row && r == Reduction::mean});
+    return kl_div(x, target, {.reduction = r, .per_row = per_row});
   }
 };
 

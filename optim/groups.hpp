@@ -81,7 +81,7 @@ class GroupedOptimizer : public Optimizer {
 
   double lr() const override { return groups_.front().options.lr; }
   void set_lr(double lr) override {
-    for (auto& group : groups_) group.options.lr = lr;
+    for (std::size_t i = 0; i < groups_.size(); ++i) groups_[i].options.lr = lr * proportions_[i];
   }
   void zero_grad() override {
     for (auto& group : groups_)
@@ -106,6 +106,8 @@ class GroupedOptimizer : public Optimizer {
     std::vector<Tensor> all;
     for (const auto& group : groups_) {
       group.options.check(op, loc);
+      const double first = groups_.front().options.lr;
+      proportions_.push_back(first > 0 ? group.options.lr / first : 1);
       for (const Tensor& p : group.parameters) {
         detail::check_parameter(op, all.size(), p, all, loc);
         all.push_back(p);
@@ -149,6 +151,7 @@ class GroupedOptimizer : public Optimizer {
 
  private:
   std::vector<Group<Options>> groups_;
+  std::vector<double> proportions_;  // of the groups' first rates to the first group's
   std::vector<State> states_;
 };
 

@@ -21,7 +21,8 @@ class Optimizer {
   virtual void zero_grad() = 0;
   /// The learning rate of the first group.
   virtual double lr() const = 0;
-  /// Sets the learning rate of every group; step() checks it.
+  /// Sets the learning rate of the first group, and of the others in the proportion to it in which they were made, so
+  /// that a schedule or a reduction scales all of them alike. step() checks the rates.
   virtual void set_lr(double lr) = 0;
   /// All parameters, group by group.
   virtual std::vector<Tensor> parameters() const = 0;

@@ -2,6 +2,7 @@
 #include <thalweg/train/callbacks.hpp>
 
 #include <cmath>
+#include <filesystem>
 
 #include <fmt/args.h>
 #include <fmt/format.h>
@@ -201,7 +202,9 @@ void ModelCheckpoint::prepare(Training& t) {
   last_.clear();
   Logs names;
   for (const std::string& name : t.log_names) names.set(name, 0);
-  path_of(path_, 1, names);
+  const std::string directory = std::filesystem::path(path_of(path_, 1, names)).parent_path().string();
+  if (!directory.empty() && !std::filesystem::is_directory(directory))
+    throw_error<IoError>({.op = "ModelCheckpoint", .arg = "path", .given = path_, .what = "no such directory"});
 }
 
 void ModelCheckpoint::on_epoch_end(Training& t) {

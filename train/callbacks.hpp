@@ -121,7 +121,7 @@ class ModelCheckpoint final : public Callback {
   /// Throws ValueError for an empty path.
   explicit ModelCheckpoint(std::string path, ModelCheckpointOptions options = {}, Loc loc = Loc::here());
   std::string name() const override { return "ModelCheckpoint"; }
-  /// Throws ValueError for a path with a name in braces that is not logged.
+  /// Throws ValueError for a path with a name in braces that is not logged, IoError for a directory that is not there.
   void prepare(Training& t) override;
   /// Throws IoError.
   void on_epoch_end(Training& t) override;

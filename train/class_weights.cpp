@@ -1,6 +1,7 @@
 // Depends on class_weights.hpp, ops (argmax).
 #include <thalweg/train/class_weights.hpp>
 
+#include <algorithm>
 #include <string>
 
 #include <thalweg/autograd/base/thread_state.hpp>
@@ -22,8 +23,16 @@ Tensor weights_of(const std::vector<double>& class_weights, const Tensor& target
   const Tensor classes = (one_hot ? argmax(target, 1) : target).to(DType::i64).contiguous();
   Tensor weights = zeros(classes.shape());
   float* w = weights.mutable_data<float>();
-  for (const std::int64_t c : classes.span<std::int64_t>()) {
-    if (c < 0 || c >= static_cast<std::int64_t>(class_weights.size()))
+  const auto all = classes.span<std::int64_t>();
+  const auto ignored = std::count_if(all.begin(), all.end(), [](std::int64_t c) { return c < 0; });
+  const double scale =
+      ignored == 0 ? 1 : static_cast<double>(all.size()) / (static_cast<double>(all.size()) - static_cast<double>(ignored));
+  for (const std::int64_t c : all) {
+    if (c < 0) {
+      *w++ = 0;
+      continue;
+    }
+    if (c >= static_cast<std::int64_t>(class_weights.size()))
       throw_error<IndexError>(
           {.op = "fit",
            .arg = "class_weights",
@@ -31,7 +40,7 @@ Tensor weights_of(const std::vector<double>& class_weights, const Tensor& target
            .wanted = "one for class " + std::to_string(c) + ", which is among the targets",
            .what = "a class without a weight",
            .loc = loc});
-    *w++ = static_cast<float>(class_weights[static_cast<std::size_t>(c)]);
+    *w++ = static_cast<float>(scale * class_weights[static_cast<std::size_t>(c)]);
   }
   return weights;
 }

@@ -42,6 +42,7 @@ Loop::Loop(nn::ModuleRef model, optim::Optimizer& optimizer, const Loss& loss, c
   check_options();
   split_data(data);
   for (auto& [name, tensor] : nn::detail::named_parameters(model)) parameters_.push_back(tensor);
+  check_optimizer();
   if (options_.progress) options_.callbacks.push_back(ProgressBar());
   prepare();
 }
@@ -65,6 +66,16 @@ void Loop::check_options() const {
   if (!options_.class_weights.empty() && !loss_.takes_reduction())
     bad_option("class_weights", "a loss of prediction and target alone", "one that takes a Reduction as well",
                "weights need the loss of each example", loc_);
+}
+
+/// An optimizer of a copy's parameters would train nothing, without a word.
+void Loop::check_optimizer() const {
+  if (parameters_.empty()) return;
+  for (const Tensor& p : training_.optimizer().parameters())
+    for (const Tensor& own : parameters_)
+      if (p.get() == own.get()) return;
+  bad_option("optimizer", "given parameters of which the model has none", "the model's",
+             "nothing would be trained", loc_);
 }
 
 void Loop::split_data(const data::DatasetRef& data) {

@@ -32,7 +32,7 @@ struct FitOptions {
   std::int64_t epochs = 1;  ///< the number of the last epoch, counted from 1
   std::int64_t batch_size = 32;
   bool shuffle = true;
-  std::uint64_t seed = 0;  ///< of the order of the examples and of the transform
+  std::uint64_t seed = 0;  ///< of the order of the examples; a transform has a seed of its own
   bool drop_last = false;  ///< leave out a last batch that is not full
   /// This share of the data, its end, taken before shuffling, is for validation.
   double validation_split = 0;
@@ -40,14 +40,16 @@ struct FitOptions {
   std::int64_t validation_batch_size = 0;  ///< 0: batch_size
   std::vector<MetricRef> metrics{};        ///< gathered while training, then reset and gathered in validation
   std::vector<CallbackRef> callbacks{};
-  /// Changes the training examples, not those of validation.
+  /// Changes the training examples, not those of validation: augmentation. What all examples need, as normalisation,
+  /// belongs into the data sets (data::Transformed).
   std::shared_ptr<const data::Transform> transform{};
   /// The optimizer steps after this many batches, with the mean over all their examples; the last group of an
   /// epoch may be smaller.
   std::int64_t accumulate = 1;
-  /// The weight of each class's examples in the training loss: sum w_i l_i / examples.
+  /// The weight of each class's examples in the training loss: sum w_i l_i / examples (those that
+  /// the loss ignores left out).
   std::vector<double> class_weights{};
-  double clip_norm = 0;            ///< the gradient's norm over all parameters is at most this; 0: any
+  double clip_norm = 0;            ///< the gradient's norm over all parameters is at most this (Keras' global_clipnorm); 0: any
   double clip_value = 0;           ///< each element of the gradient is at most this in size; 0: any
   std::int64_t initial_epoch = 0;  ///< the number of the first epoch, counted from 0
   bool progress = true;            ///< a bar on a terminal, else a line per epoch, on stderr

@@ -25,6 +25,7 @@ class Loop {
 
  private:
   void check_options() const;
+  void check_optimizer() const;
   void split_data(const data::DatasetRef& data);
   void prepare();
   void run_epochs();

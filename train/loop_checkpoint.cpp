@@ -20,7 +20,12 @@ io::Metadata Loop::kind() const {
           {"seed", text(options_.seed)},
           {"shuffle", text(options_.shuffle)},
           {"drop_last", text(options_.drop_last)},
-          {"initial_epoch", text(options_.initial_epoch)}};
+          {"initial_epoch", text(options_.initial_epoch)},
+          {"transform", options_.transform ? "one" : "none"},
+          {"class_weights", fmt::format("{}", fmt::join(options_.class_weights, " "))},
+          {"clip_norm", text(options_.clip_norm)},
+          {"clip_value", text(options_.clip_value)},
+          {"validation", text(validation_ ? (*validation_)->size() : 0)}};
 }
 
 void Loop::open_checkpoints() {

@@ -46,8 +46,13 @@ class Loss {
       : reducing_(detail::ReducingLoss<std::decay_t<F>>),
         f_([f = std::decay_t<F>(std::forward<F>(f))](Arg prediction, Arg target,
                                                      Reduction reduction) mutable -> Tensor {
-          if constexpr (detail::ReducingLoss<std::decay_t<F>>)
+          // As Args where it takes them, so that its errors name the caller's line.
+          if constexpr (std::is_invocable_r_v<Tensor, std::decay_t<F>&, Arg, Arg, Reduction>)
+            return f(prediction, target, reduction);
+          else if constexpr (detail::ReducingLoss<std::decay_t<F>>)
             return f(prediction.t, target.t, reduction);
+          else if constexpr (std::is_invocable_r_v<Tensor, std::decay_t<F>&, Arg, Arg>)
+            return (void)reduction, f(prediction, target);
           else
             return (void)reduction, f(prediction.t, target.t);
         }) {}

@@ -26,6 +26,7 @@ double ratio(std::int64_t a, std::int64_t b) {
 struct Classes {
   Tensor predicted, truth;
   std::int64_t count = 0;
+  bool binary = false;
 
   std::span<const std::int64_t> of_predicted() const { return predicted.span<std::int64_t>(); }
   std::span<const std::int64_t> of_truth() const { return truth.span<std::int64_t>(); }
@@ -81,16 +82,22 @@ Tensor whole_numbers(const std::string& op, const Tensor& target) {
   return target.to(DType::i64).contiguous();
 }
 
+/// 0 or 1 of targets 0 and 1 or -1 and 1; `ignored` stays.
+Tensor binary_classes(const Tensor& target, std::int64_t ignored) {
+  if (is_floating(target.dtype())) return (target > 0.5).to(DType::i64).contiguous();
+  const Tensor numbers = target.to(DType::i64);
+  return where(numbers == ignored, numbers, (numbers > 0).to(DType::i64)).contiguous();
+}
+
 Classes classes_of(const std::string& op, const Tensor& prediction, const Tensor& target, Labels wanted,
-                   double threshold) {
+                   double threshold, std::int64_t ignored) {
   switch (labels_of(op, prediction, target, wanted)) {
     case Labels::categorical:
       return {argmax(prediction, 1), argmax(target, 1), prediction.shape()[1]};
     case Labels::sparse:
       return {argmax(prediction, 1), whole_numbers(op, target), prediction.shape()[1]};
     default:
-      return {(prediction > threshold).to(DType::i64).contiguous(),
-              (is_floating(target.dtype()) ? (target > 0.5) : target).to(DType::i64).contiguous(), 2};
+      return {(prediction > threshold).to(DType::i64).contiguous(), binary_classes(target, ignored), 2, true};
   }
 }
 
@@ -130,7 +137,8 @@ std::int64_t count_among_first(const Tensor& scores, std::span<const std::int64_
 
 void Accuracy::update(const Tensor& prediction, const Tensor& target) {
   const NoGrad guard;
-  const Classes c = classes_of(options_.name, prediction, target, options_.labels, options_.threshold);
+  const Classes c = classes_of(options_.name, prediction, target, options_.labels, options_.threshold,
+                               options_.ignore_index);
   const auto predicted = c.of_predicted(), truth = c.of_truth();
   std::int64_t hits = 0, ignored = 0;
   for (std::size_t i = 0; i < truth.size(); ++i) {
@@ -189,7 +197,8 @@ void TopK::visit(io::StateVisitor& f) {
 
 void ConfusionMatrix::update(const Tensor& prediction, const Tensor& target) {
   const NoGrad guard;
-  const Classes c = classes_of(name(), prediction, target, options_.labels, options_.threshold);
+  const Classes c =
+      classes_of(name(), prediction, target, options_.labels, options_.threshold, options_.ignore_index);
   if (classes_ != 0 && classes_ != c.count)
     throw_error<ShapeError>({.op = name(),
                              .arg = "prediction",
@@ -205,6 +214,7 @@ void ConfusionMatrix::update(const Tensor& prediction, const Tensor& target) {
                                .wanted = fmt::format("0 to {}", c.count - 1),
                                .what = "no such class"});
   classes_ = c.count;
+  binary_ = c.binary;
   counts_.resize(static_cast<std::size_t>(classes_ * classes_));
   for (std::size_t i = 0; i < truth.size(); ++i)
     if (truth[i] != options_.ignore_index)
@@ -225,6 +235,7 @@ Tensor ConfusionMatrix::matrix() const {
 void ConfusionMatrix::visit(io::StateVisitor& f) {
   Tensor all = classes_ > 0 ? matrix() : Tensor();
   f("counts", all);
+  f("binary", binary_);
   if (!all.defined()) return reset();
   classes_ = all.size(0);
   const auto values = all.span<std::int64_t>();
@@ -255,7 +266,9 @@ double share(double a, double b) { return b > 0 ? a / b : 0; }
 
 double ClassScore::value() const {
   if (confusion_.classes() == 0) return nothing;
-  if (options_.average == Average::binary) {
+  Average average = options_.average;
+  if (average == Average::automatic) average = confusion_.binary() ? Average::binary : Average::macro;
+  if (average == Average::binary) {
     if (options_.positive < 0 || options_.positive >= confusion_.classes())
       throw_error<IndexError>({.op = name(),
                                .arg = "positive",
@@ -272,7 +285,7 @@ double ClassScore::value() const {
     all.hits += t.hits, all.predicted += t.predicted, all.truth += t.truth;
   }
   if (present == 0) return nothing;
-  return options_.average == Average::macro ? sum / present : score(all.hits, all.predicted, all.truth);
+  return average == Average::macro ? sum / present : score(all.hits, all.predicted, all.truth);
 }
 
 std::vector<double> ClassScore::per_class() const {

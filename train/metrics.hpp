@@ -16,7 +16,7 @@ enum class Labels : std::uint8_t {
   automatic,    ///< from the shapes, as said below
   sparse,       ///< scores [n, classes, ..], target class numbers [n, ..] (i64, i32, u8)
   categorical,  ///< scores [n, classes, ..], target of the same shape, its class the largest
-  binary,       ///< one score an example, at or below `threshold` class 0; target 0 or 1 of as many elements
+  binary,       ///< one score an example, at or below `threshold` class 0; target 0 or 1 (or -1 and 1) of as many elements
 };
 // automatic: target of the prediction's shape with 2 or more columns: categorical; target without the
 // prediction's dim 1: sparse; else, as many elements in both: binary.
@@ -79,6 +79,8 @@ class ConfusionMatrix final : public Metric {
   void visit(io::StateVisitor& f) override;
 
   std::int64_t classes() const noexcept { return classes_; }
+  /// Whether the examples came with one score each.
+  bool binary() const noexcept { return binary_; }
   std::int64_t count(std::int64_t truth, std::int64_t predicted) const {
     return counts_.at(static_cast<std::size_t>(truth * classes_ + predicted));
   }
@@ -88,25 +90,29 @@ class ConfusionMatrix final : public Metric {
  private:
   ConfusionOptions options_;
   std::int64_t classes_ = 0;
+  bool binary_ = false;
   std::vector<std::int64_t> counts_;
 };
 
 /// How the classes' figures become one.
 enum class Average : std::uint8_t {
+  automatic,  ///< binary for one score an example (Labels::binary), else macro
   macro,   ///< mean over the classes that occur as target or prediction
   micro,   ///< of all decisions together: accuracy, for single labels
   binary,  ///< of one class, `positive`
 };
 
 struct ClassScoreOptions {
-  Average average = Average::macro;
+  Average average = Average::automatic;
   std::int64_t positive = 1;
   ConfusionOptions confusion{};
+  std::string name{};  ///< in the logs; empty: "precision", "recall" or "f1"
 };
 
 /// What precision, recall and F1 share: they are read off a confusion matrix. 0 / 0 is 0.
 class ClassScore : public Metric {
  public:
+  std::string name() const override { return options_.name; }
   void reset() override { confusion_.reset(); }
   void update(const Tensor& prediction, const Tensor& target) override {
     confusion_.update(prediction, target);
@@ -118,7 +124,10 @@ class ClassScore : public Metric {
   const ConfusionMatrix& confusion() const noexcept { return confusion_; }
 
  protected:
-  explicit ClassScore(ClassScoreOptions options) : options_(options), confusion_(options.confusion) {}
+  ClassScore(const char* name, ClassScoreOptions options)
+      : options_(std::move(options)), confusion_(options_.confusion) {
+    if (options_.name.empty()) options_.name = name;
+  }
   /// Of one class: how often it was found rightly, how often predicted, how often true.
   virtual double score(double hits, double predicted, double truth) const = 0;
 
@@ -130,8 +139,7 @@ class ClassScore : public Metric {
 /// Of those predicted to be of a class, the share that is: hits / predicted.
 class Precision final : public ClassScore {
  public:
-  explicit Precision(ClassScoreOptions options = {}) : ClassScore(options) {}
-  std::string name() const override { return "precision"; }
+  explicit Precision(ClassScoreOptions options = {}) : ClassScore("precision", std::move(options)) {}
 
  private:
   double score(double hits, double predicted, double truth) const override;
@@ -140,8 +148,7 @@ class Precision final : public ClassScore {
 /// Of those of a class, the share predicted to be: hits / true.
 class Recall final : public ClassScore {
  public:
-  explicit Recall(ClassScoreOptions options = {}) : ClassScore(options) {}
-  std::string name() const override { return "recall"; }
+  explicit Recall(ClassScoreOptions options = {}) : ClassScore("recall", std::move(options)) {}
 
  private:
   double score(double hits, double predicted, double truth) const override;
@@ -150,8 +157,7 @@ class Recall final : public ClassScore {
 /// The harmonic mean of precision and recall: 2 hits / (predicted + true).
 class F1 final : public ClassScore {
  public:
-  explicit F1(ClassScoreOptions options = {}) : ClassScore(options) {}
-  std::string name() const override { return "f1"; }
+  explicit F1(ClassScoreOptions options = {}) : ClassScore("f1", std::move(options)) {}
 
  private:
   double score(double hits, double predicted, double truth) const override;
@@ -160,6 +166,7 @@ class F1 final : public ClassScore {
 /// What the mean errors share: prediction and target of one shape.
 class MeanError : public Metric {
  public:
+  std::string name() const override { return name_; }
   void reset() override { sum_ = 0, seen_ = 0; }
   void update(const Tensor& prediction, const Tensor& target) override;
   double value() const override;
@@ -170,7 +177,6 @@ class MeanError : public Metric {
   MeanError(const char* name, bool squared) : name_(name), squared_(squared) {}
 
  private:
-  std::string name() const override { return name_; }
   const char* name_;
   bool squared_;
   double sum_ = 0;

@@ -23,7 +23,7 @@ nn::Sequential vgg(Generator& g) {
                       .padding = nn::Padding::same,
                       .activation = Activation::relu,
                       .generator = &g}));
-      add(nn::BatchNorm2d(nn::BatchNormOptions::keras(width)));
+      add(nn::BatchNorm2d({.features = width}));
       channels = width;
     }
     add(nn::MaxPool2d{});

@@ -49,8 +49,9 @@ void introduce(Task& task, const train::FitOptions& fit) {
   const std::int64_t n = task.train->size();
   const std::int64_t held = fit.validation ? 0 : data::split_last(task.train, fit.validation_split).second.size();
   std::cout << nn::summary(task.model, task.input);
-  fmt::print("{} images to train on, {} to validate, {} to test, from {}\n", n - held,
-             fit.validation ? (*fit.validation)->size() : held, task.test->size(), task.source);
+  fmt::print("{} images to train on, {} to validate{}, {} to test, from {}\n", n - held,
+             fit.validation ? (*fit.validation)->size() : held, fit.validation ? " (those of the test)" : "",
+             task.test->size(), task.source);
   std::fflush(stdout);
 }
 

@@ -92,7 +92,7 @@ Tensor smooth_l1_loss(Arg x, Arg target, SmoothL1Options options = {});
 
 struct KlDivOptions {
   Reduction reduction = Reduction::mean;
-  bool per_row = false;  ///< instead: the sum divided by the size of dim 0 (PyTorch's "batchmean")
+  bool per_row = false;  ///< losses are those of rows, [n]; their mean is the sum divided by n (PyTorch's "batchmean")
 };
 /// target (log target - x), x log-probabilities; 0 where target is 0. The mean is over elements. Throws
 /// ShapeError.

@@ -125,7 +125,10 @@ Tensor smooth_l1_loss(Arg x, Arg target, SmoothL1Options options) {
 Tensor kl_div(Arg x, Arg target, KlDivOptions options) {
   if (!options.per_row) return pair_loss<ops::KlTerm>("kl_div", x, target, options.reduction);
   const CallSite site(x.loc);
-  return mean_of_rows(pair_loss<ops::KlTerm>("kl_div", x, target, Reduction::none));
+  const Tensor each = pair_loss<ops::KlTerm>("kl_div", x, target, Reduction::none);
+  if (options.reduction == Reduction::mean) return mean_of_rows(each);
+  if (options.reduction == Reduction::sum) return sum(each);
+  return each.dim() < 2 ? each : sum(flatten(each, 1), {.dims = {1}});
 }
 
 Tensor kl_divergence(Arg p, Arg target, LossOptions options) {

@@ -130,3 +130,19 @@ TEST_CASE("transform: compose applies the first first") {
   CHECK(nothing(ones({1, 1}), index, 0).item<float>() == 1);
   CHECK_THROWS_WITH_AS(data::Compose({both, nullptr}), doctest::Contains("transforms[1]"), ValueError);
 }
+
+TEST_CASE("data: a transformed data set gives the whole's numbers to its transform, in every pass alike") {
+  const data::TensorDataset train = numbered(20);
+  auto mark = std::make_shared<Mark>();
+  const data::Transformed marked(data::Subset(train, Indices{14, 2, 9}), mark);
+  CHECK(marked.size() == 3);
+  CHECK(marked.original_index(1) == 2);
+  const DataLoader loader(marked, {.batch_size = 2});
+  for (const std::int64_t pass : {0, 5}) {
+    const Batch batch = *loader.epoch(pass).begin();
+    CHECK(batch.x.data<std::int64_t>()[0] == 14);
+    CHECK(batch.x.data<std::int64_t>()[1] == 2);
+    CHECK(batch.y.data<std::int64_t>()[0] == 14);
+  }
+  CHECK_THROWS_AS(data::Transformed(train, nullptr), ValueError);
+}

@@ -7,7 +7,6 @@
 
 #include <thalweg/data/image_augmenter.hpp>
 #include <thalweg/thalweg.hpp>
-#include <thalweg/train/train.hpp>
 
 namespace tw = thalweg;
 

@@ -86,6 +86,11 @@ TEST_CASE("divergences: per row, and of probabilities with both sides limited") 
   const double first = 0.5 * std::log(2.0) + 0.5 * std::log(0.5 / 0.75), second = std::log(2.0);
   CHECK(kl_div(log(p), t, {.per_row = true}).item() == doctest::Approx((first + second) / 2));
   CHECK(kl_div(log(p), t).item() == doctest::Approx((first + second) / 4));
+  CHECK(kl_div(log(p), t, {.reduction = Reduction::sum, .per_row = true}).item() == doctest::Approx(first + second));
+  const std::vector<double> own = numbers(kl_div(log(p), t, {.reduction = Reduction::none, .per_row = true}));
+  REQUIRE(own.size() == 2);
+  CHECK(own[0] == doctest::Approx(first));
+  CHECK(own[1] == doctest::Approx(second));
   const std::vector<double> rows = numbers(kl_divergence(p, t, each));
   REQUIRE(rows.size() == 2);
   CHECK(rows[0] == doctest::Approx(first));
@@ -153,7 +158,7 @@ TEST_CASE("nn: losses are the functions with their options, and take a reduction
   same(nn::BceLoss{.clip = 1e-7}, p, q, bce_loss(p, q, {.clip = 1e-7}), bce_loss(p, q, {none, 1e-7}));
   same(nn::BceWithLogitsLoss{}, x, q, bce_with_logits(x, q), bce_with_logits(x, q, each));
   same(nn::KlDivLoss{.per_row = true}, log(p), q, kl_div(log(p), q, {.per_row = true}),
-       kl_div(log(p), q, {none}));
+       kl_div(log(p), q, {none, true}));
   same(nn::KlDivergenceLoss{}, p, q, kl_divergence(p, q), kl_divergence(p, q, each));
   same(nn::HingeLoss{}, x, signs, hinge_loss(x, signs), hinge_loss(x, signs, each));
 }

@@ -274,3 +274,14 @@ TEST_CASE("optim: an AdamW stays one when it is stepped as an Adam") {
   static_cast<optim::Adam&>(base).step();
   CHECK(q.item() == p.item());
 }
+
+TEST_CASE("optim: a new rate scales all groups alike") {
+  Tensor p = from({1.0}).set_requires_grad(), q = from({1.0}).set_requires_grad();
+  optim::Sgd sgd({{{p}, {.lr = 0.1}}, {{q}, {.lr = 0.001}}});
+  sgd.set_lr(0.01);
+  CHECK(sgd.groups()[0].options.lr == 0.01);
+  CHECK(sgd.groups()[1].options.lr == doctest::Approx(1e-4).epsilon(1e-15));
+  sgd.set_lr(0);  // a warm-up that begins at nothing
+  sgd.set_lr(0.1);
+  CHECK(sgd.groups()[1].options.lr == doctest::Approx(1e-3).epsilon(1e-15));
+}

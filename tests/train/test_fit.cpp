@@ -350,10 +350,42 @@ TEST_CASE("fit: a mistake is named before anything has changed") {
   CHECK(says(complaint<IndexError>([&] {
                train::fit(model, adam, cross_entropy, negative, quiet({.class_weights = {1, 1}}));
              }),
-             {"class -1"}));
+             {"is -1"}));
   CHECK(says(complaint<ShapeError>([&] {
                train::fit(
                    model, adam, [](const Tensor& p, const Tensor&) { return p; }, data, quiet({}));
              }),
              {"loss: ", "one number", "test_fit.cpp"}));
+}
+
+TEST_CASE("fit: class weights beside examples that the loss ignores") {
+  Generator g(1);
+  const Tensor x = randn({6, 2}, g), y = from(std::vector<std::int64_t>{0, 1, -100, 0, -100, 1}, {6});
+  const data::TensorDataset data(x, y);
+  nn::Linear a({.in = 2, .out = 2, .generator = &g});
+  nn::Linear b = nn::clone(a);
+  optim::Sgd sgd_a(nn::parameters(a)), sgd_b(nn::parameters(b));
+  const train::History plain = train::fit(a, sgd_a, cross_entropy, data, quiet({.batch_size = 6}));
+  const train::History ones = train::fit(b, sgd_b, cross_entropy, data, quiet({.batch_size = 6, .class_weights = {1, 1}}));
+  CHECK(ones["loss"][0] == doctest::Approx(plain["loss"][0]).epsilon(1e-6));
+  for (int i = 0; i < 4; ++i)
+    CHECK(b.weight.data<float>()[i] == doctest::Approx(a.weight.data<float>()[i]).epsilon(1e-6));
+}
+
+TEST_CASE("fit: an optimizer of other parameters than the model's is refused") {
+  Generator g(1);
+  nn::Linear model({.in = 2, .out = 2, .generator = &g});
+  nn::Linear copy = nn::clone(model);
+  optim::Sgd sgd(nn::parameters(copy));
+  const data::TensorDataset data(ones({4, 2}), zeros({4}, DType::i64));
+  CHECK(says(complaint<ValueError>([&] { train::fit(model, sgd, cross_entropy, data, quiet({})); }),
+             {"fit: nothing would be trained", "optimizer is given parameters of which the model has none"}));
+  train::ModelCheckpoint nowhere("/no-such-directory/{epoch}.safetensors");
+  optim::Sgd own(nn::parameters(model));
+  const std::string before = train::params_hash(model);
+  CHECK(says(complaint<IoError>([&] {
+               train::fit(model, own, cross_entropy, data, quiet({.callbacks = {nowhere}}));
+             }),
+             {"ModelCheckpoint: no such directory"}));
+  CHECK(train::params_hash(model) == before);
 }

@@ -235,3 +235,17 @@ TEST_CASE("metrics: nothing is recorded, and the state goes on in another object
   CHECK(a.value() == b.value());
   CHECK(a.value() > 0);
 }
+
+TEST_CASE("metrics: one score an example: the positive class alone, and targets -1 and 1") {
+  const Tensor p = from({0.9f, 0.8f, 0.2f, 0.1f}, {4});
+  const Tensor t = from(std::vector<std::int64_t>{1, 0, 0, 0}, {4}), signs = from(std::vector<std::int64_t>{1, -1, -1, -1}, {4});
+  CHECK(value_of(train::Precision(), p, t) == 0.5);
+  CHECK(value_of(train::Precision({.average = train::Average::macro}), p, t) == 0.75);
+  CHECK(value_of(train::Precision(), p, signs) == 0.5);
+  CHECK(value_of(train::Accuracy(), p, signs) == 0.75);
+  const Tensor some = from(std::vector<std::int64_t>{1, -1, -100, -1}, {4});
+  CHECK(value_of(train::Accuracy(), p, some) == doctest::Approx(2.0 / 3));
+  CHECK(train::F1({.name = "f1_micro"}).name() == "f1_micro");
+  CHECK(train::F1().name() == "f1");
+  CHECK(train::Mse().name() == "mse");
+}
