@@ -186,6 +186,9 @@ std::vector<std::string> ops_without_case() {
       return std::string_view(e.op) == op.name() && (e.call || e.no_peer[0]);
     });
     if (!listed && !op.pointwise()) missing.emplace_back(op.name());
+    for (const OpEntry& e : op_table())
+      if (std::string_view(e.op) == op.name() && e.call && op.def->attrs_size > 0 && !e.call(false).attrs)
+        missing.emplace_back(std::string(op.name()) + " with its attributes");
   }
   return missing;
 }
