@@ -96,7 +96,7 @@ struct Bound {
 };
 
 Ready make_ready(const OpInfo& op, const OpEntry* entry, bool large, bool backward) {
-  const OpCall call = entry ? entry->call(large) : pointwise_call(op, large);
+  OpCall call = entry ? entry->call(large) : pointwise_call(op, large);
   if (!call.attrs && op.attr_samples) call.attrs = op.attr_samples().front();  // by convention the defaults
   auto bound = std::make_shared<Bound>(Bound{.def = op.def, .in = call.in, .attrs = call.attrs, .gradient = {}, .leaves = {}});
   Tensor out[4];
