@@ -24,6 +24,16 @@ tw::nn::Sequential network() {
                             tw::nn::Linear({.in = 16, .out = 2}));
 }
 
+struct Mlp {
+  tw::nn::Linear first{{.in = 2, .out = 16, .activation = tw::Activation::relu}};
+  tw::nn::Linear last{{.in = 16, .out = 2}};
+  tw::Tensor operator()(tw::Arg x) { return last(first(x)); }
+  void visit(auto& f) {
+    f("first", first);
+    f("last", last);
+  }
+};
+
 class Patience : public tw::train::Callback {
  public:
   std::string name() const override { return "Patience"; }
@@ -65,6 +75,27 @@ TEST_CASE("training.md: schedule, clipping, accumulation") {
                   .clip_norm = 1.0,
                   .progress = false});
   CHECK(sgd.lr() == cosine(19));
+}
+
+TEST_CASE("training.md: a model of one's own, class weights, what a callback learned, averages") {
+  const tw::data::TensorDataset data = points(1), test = points(2);
+  Mlp model;
+  tw::optim::AdamW adam(tw::nn::parameters(model), tw::optim::AdamW::pytorch(1e-2));
+  const tw::optim::SequentialLR warm_up{
+      .schedules = {tw::optim::LinearLR{.lr = 1e-2, .start_factor = 0.1, .total_iters = 8},
+                    tw::optim::CosineAnnealingLR{.lr = 1e-2, .t_max = 72}},
+      .milestones = {8}};
+  auto stop = std::make_shared<tw::train::EarlyStopping>(tw::train::EarlyStoppingOptions{.patience = 5});
+  tw::train::fit(model, adam, tw::cross_entropy, data,
+                 {.epochs = 20,
+                  .validation_split = 0.2,
+                  .metrics = {tw::train::Accuracy(), tw::train::F1()},
+                  .callbacks = {tw::train::LearningRateScheduler(warm_up, {.per_step = true}), stop},
+                  .class_weights = {1, 2},
+                  .progress = false});
+  tw::Tensor scores = tw::train::predict(model, test);
+  CHECK(stop->best() < 1);
+  CHECK(scores.shape() == tw::Dims{128, 2});
 }
 
 TEST_CASE("training.md: augmentation") {
