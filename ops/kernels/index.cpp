@@ -1,4 +1,4 @@
-// Gather, scatter, selection of slices and one-hot. Depends on base, copy, index_range, par.
+// Gather, scatter, selection of slices and one-hot. Depends on base, copy, index_lines, index_range, par.
 // Invariant: work is split over places of the destination that no other task writes; along `dim` the sources
 // are taken in rising order.
 #include <thalweg/ops/kernels/index.hpp>
@@ -13,13 +13,14 @@
 #include <thalweg/autograd/base/memory.hpp>
 #include <thalweg/ops/kernels/copy.hpp>
 #include <thalweg/ops/kernels/copy_plan.hpp>
+#include <thalweg/ops/kernels/index_lines.hpp>
 #include <thalweg/ops/kernels/index_range.hpp>
 #include <thalweg/ops/kernels/par.hpp>
 
 namespace thalweg::kernels {
 namespace {
 
-constexpr std::int64_t grain_elements = 16384;
+constexpr std::int64_t grain_elements = index_grain;
 
 /// Calls f(I{}) with the C++ type of the indices.
 template <class F>
@@ -57,71 +58,6 @@ void with_numbers(DType d, F&& f) noexcept {
   }
 }
 
-/// The lines along `dim` of three operands of one shape (the operand indexed into may be longer along dim).
-struct Lines {
-  std::int64_t count = 1, length = 1;
-  int rank = 0;
-  std::int64_t extent[max_dims], strides[3][max_dims], step[3];
-
-  Lines(const Dims& shape, int dim, const Dims& a, const Dims& b, const Dims& c) noexcept {
-    const Dims* const all[3] = {&a, &b, &c};
-    for (int i = 0; i < shape.size(); ++i) {
-      if (i == dim) continue;
-      extent[rank] = shape[i];
-      count *= shape[i];
-      for (int o = 0; o < 3; ++o) strides[o][rank] = (*all[o])[i];
-      ++rank;
-    }
-    const bool scalar = shape.empty();
-    length = scalar ? 1 : shape[dim];
-    for (int o = 0; o < 3; ++o) step[o] = scalar ? 0 : (*all[o])[dim];
-  }
-
-  /// Whether neighbouring lines lie closer together than neighbours on a line.
-  bool abreast() const noexcept {
-    return rank > 0 && std::abs(strides[2][rank - 1]) < std::abs(step[2]) && extent[rank - 1] > 1;
-  }
-
-  /// f(offset in a, in b, in c, width): `width` lines side by side, in parallel.
-  template <class F>
-  void each(F&& f) const noexcept {
-    if (length == 0 || count == 0) return;
-    constexpr std::int64_t most = 64;  // lines: a few cache lines of each row
-    const std::int64_t across = abreast() ? extent[rank - 1] : 1;
-    const std::int64_t pieces = (across + most - 1) / most, width = std::min(across, most);
-    par::chunks(count / across * pieces, std::max<std::int64_t>(1, grain_elements / (length * width)),
-                [&](std::int64_t begin, std::int64_t end) {
-                  for (std::int64_t item = begin; item < end; ++item) {
-                    const std::int64_t first = item % pieces * most;
-                    std::int64_t rest = item / pieces, at[3] = {0, 0, 0};
-                    int i = rank - 1;
-                    if (across > 1) {
-                      for (int o = 0; o < 3; ++o) at[o] = first * strides[o][i];
-                      --i;
-                    }
-                    for (; i >= 0; --i) {
-                      const std::int64_t index = rest % extent[i];
-                      rest /= extent[i];
-                      for (int o = 0; o < 3; ++o) at[o] += index * strides[o][i];
-                    }
-                    f(at[0], at[1], at[2], std::min(most, across - first));
-                  }
-                });
-  }
-  /// Distance of lines side by side.
-  std::int64_t beside(int operand) const noexcept { return rank > 0 ? strides[operand][rank - 1] : 0; }
-};
-
-/// Asks for a dense line whose elements will be wanted in no order that the hardware could foresee, where most of them
-/// will be: meanwhile the indices are looked at.
-template <class T>
-void ask_for(const T* line, std::int64_t size, std::int64_t wanted) noexcept {
-  constexpr std::int64_t most = 32768;  // bytes: what the first cache can hold
-  constexpr auto step = static_cast<std::int64_t>(64 / sizeof(T));
-  if (size > 4 * wanted || size > most / static_cast<std::int64_t>(sizeof(T))) return;
-  for (std::int64_t i = 0; i < size; i += step) __builtin_prefetch(line + i);
-}
-
 template <class T>
 void put(T& to, T from) noexcept {
   to = from;
@@ -131,8 +67,18 @@ void add(T& to, T from) noexcept {
   to = static_cast<T>(to + from);
 }
 
+template <class T>
+void repeat(T* dst, T value, std::int64_t n) noexcept {
+  constexpr std::int64_t step = 32;
+  std::int64_t i = 0;
+  for (; i + step <= n; i += step)
+    for (std::int64_t j = 0; j < step; ++j) dst[i + j] = value;
+  for (; i < n; ++i) dst[i] = value;
+}
+
+/// With `start`, each line of dst becomes that number before it is added to.
 template <class T, class I, void combine(T&, T)>
-bool scatter_lines(const View& dst, int dim, const ConstView& index, const ConstView& src) noexcept {
+bool scatter_lines(const View& dst, int dim, const ConstView& index, const ConstView& src, const T* start) noexcept {
   const Lines lines(index.shape, dim, index.strides, src.strides, dst.strides);
   const std::int64_t length = lines.length, xs = lines.step[0], ss = lines.step[1], ds = lines.step[2];
   const std::int64_t xb = lines.beside(0), sb = lines.beside(1), db = lines.beside(2);
@@ -142,14 +88,19 @@ bool scatter_lines(const View& dst, int dim, const ConstView& index, const Const
     const I* const at = index.as<I>() + x;
     const T* const from = src.as<T>() + s;
     T* const to = dst.as<T>() + d;
-    if (width == 1 && ds == 1) ask_for(to, size, length);
-    if (!lines_in_range(at, length, xs, width, xb, size)) return good.store(false, std::memory_order_relaxed);
-    if (width == 1 && xs == 1 && ss == 1 && ds == 1)
-      for (std::int64_t j = 0; j < length; ++j) combine(to[static_cast<std::int64_t>(at[j])], from[j]);
-    else
+    if (start != nullptr) repeat(to, *start, size);
+    if (width == 1 && xs == 1 && ss == 1 && ds == 1) {
+      if (start == nullptr) NextLine<T>(to, size, length).ask_all();
+      if (!each_in_range(at, length, size, NextLine<T>(to + db, size, length),
+                         [=](std::int64_t j) { combine(to[static_cast<std::int64_t>(at[j])], from[j]); }))
+        good.store(false, std::memory_order_relaxed);
+    } else if (!lines_in_range(at, length, xs, width, xb, size)) {
+      good.store(false, std::memory_order_relaxed);
+    } else {
       for (std::int64_t j = 0; j < length; ++j)
         for (std::int64_t l = 0; l < width; ++l)
           combine(to[static_cast<std::int64_t>(at[j * xs + l * xb]) * ds + l * db], from[j * ss + l * sb]);
+    }
   });
   return good.load();
 }
@@ -184,15 +135,6 @@ void slice(const CopyPlan& p, std::int64_t begin, std::int64_t end, T* dst, cons
     else
       for (std::int64_t i = 0; i < n; ++i) combine(dst[d + i * ds], src[s + i * ss]);
   });
-}
-
-template <class T>
-void repeat(T* dst, T value, std::int64_t n) noexcept {
-  constexpr std::int64_t step = 32;
-  std::int64_t i = 0;
-  for (; i + step <= n; i += step)
-    for (std::int64_t j = 0; j < step; ++j) dst[i + j] = value;
-  for (; i < n; ++i) dst[i] = value;
 }
 
 /// For each of `places` the sources whose index names it, in rising order.
@@ -261,11 +203,15 @@ bool gather(const ConstView& src, int dim, const ConstView& index, const View& d
         const I* const at = index.as<I>() + x;
         const T* const from = src.as<T>() + s;
         T* const to = dst.as<T>() + d;
-        if (width == 1 && ss == 1) ask_for(from, size, length);
+        if (width == 1 && xs == 1 && ss == 1 && ds == 1) {
+          NextLine<T>(from, size, length).ask_all();
+          if (!each_in_range(at, length, size, NextLine<T>(from + sb, size, length),
+                             [=](std::int64_t j) { to[j] = from[static_cast<std::int64_t>(at[j])]; }))
+            good.store(false, std::memory_order_relaxed);
+          return;
+        }
         if (!lines_in_range(at, length, xs, width, xb, size)) return good.store(false, std::memory_order_relaxed);
-        if (width == 1 && xs == 1 && ss == 1 && ds == 1)
-          for (std::int64_t j = 0; j < length; ++j) to[j] = from[static_cast<std::int64_t>(at[j])];
-        else if (width == 1)
+        if (width == 1)
           for (std::int64_t j = 0; j < length; ++j) to[j * ds] = from[static_cast<std::int64_t>(at[j * xs]) * ss];
         else
           for (std::int64_t j = 0; j < length; ++j)
@@ -281,17 +227,24 @@ bool scatter(const View& dst, int dim, const ConstView& index, const ConstView& 
   bool good = true;
   with_index_type(index.dtype, [&](auto i) {
     with_bits(dst.dtype, [&](auto t) {
-      good = scatter_lines<decltype(t), decltype(i), put<decltype(t)>>(dst, dim, index, src);
+      good = scatter_lines<decltype(t), decltype(i), put<decltype(t)>>(dst, dim, index, src, nullptr);
     });
   });
   return good;
 }
 
-bool scatter_add(const View& dst, int dim, const ConstView& index, const ConstView& src) noexcept {
+bool scatter_add(const ConstView& base, const View& dst, int dim, const ConstView& index,
+                 const ConstView& src) noexcept {
+  // Where every line gets something and one number is all there is before, a line is filled when it is added to.
+  bool fill_lines = base.dtype == dst.dtype && !dst.shape.empty() && numel(index.shape) > 0 && dst.strides[dim] == 1;
+  for (int d = 0; d < dst.shape.size() && fill_lines; ++d)
+    fill_lines = base.strides[d] == 0 && (d == dim || index.shape[d] == dst.shape[d]);
+  if (!fill_lines) copy(base, dst);
   bool good = true;
   with_index_type(index.dtype, [&](auto i) {
     with_numbers(dst.dtype, [&](auto t) {
-      good = scatter_lines<decltype(t), decltype(i), add<decltype(t)>>(dst, dim, index, src);
+      using T = decltype(t);
+      good = scatter_lines<T, decltype(i), add<T>>(dst, dim, index, src, fill_lines ? base.as<T>() : nullptr);
     });
   });
   return good;

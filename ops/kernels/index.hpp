@@ -22,8 +22,10 @@ bool gather(const ConstView& src, int dim, const ConstView& index, const View& d
 /// index and src have one shape. What dst held elsewhere stays.
 bool scatter(const View& dst, int dim, const ConstView& index, const ConstView& src) noexcept;
 
-/// dst[i, index[i,j,k], k] += src[i,j,k]. f32, f64 and the integer types.
-bool scatter_add(const View& dst, int dim, const ConstView& index, const ConstView& src) noexcept;
+/// dst = base, then dst[i, index[i,j,k], k] += src[i,j,k]. f32, f64 and the integer types. base, of dst's shape, may
+/// repeat one number (strides of 0).
+bool scatter_add(const ConstView& base, const View& dst, int dim, const ConstView& index,
+                 const ConstView& src) noexcept;
 
 /// dst[i,j,k] = src[i, index[j], k]: whole slices; index is 1-d, its length dst's extent along dim.
 void index_select(const ConstView& src, int dim, const ConstView& index, const View& dst) noexcept;

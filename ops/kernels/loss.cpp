@@ -1,13 +1,15 @@
-// Loops of the class losses, over [outer, classes, inner] laid out densely. Depends on softmax, copy, par,
-// memory and the row kernels of softmax and loss. Invariant: everything is allocated before dst is written.
+// Loops of the class losses, over [outer, classes, inner] laid out densely. Depends on softmax, copy, index_range,
+// par, memory and the row kernels of softmax and loss. Invariant: everything is allocated before dst is written.
 #include <thalweg/ops/kernels/loss.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 #include <optional>
 
 #include <thalweg/autograd/base/memory.hpp>
 #include <thalweg/ops/kernels/copy.hpp>
+#include <thalweg/ops/kernels/index_range.hpp>
 #include <thalweg/ops/kernels/loss_rows.hpp>
 #include <thalweg/ops/kernels/par.hpp>
 #include <thalweg/ops/kernels/softmax.hpp>
@@ -79,11 +81,23 @@ class LogProbabilities {
   std::optional<mem::Scratch<T>> own_;
 };
 
+/// The sum of the blocks' sums. Four blocks are summed side by side, because each addition waits for the one before.
 double sum_rows(const double* x, std::int64_t n) noexcept {
   double total = 0;
-  for (std::int64_t b = 0; b < n; b += sum_block) {
+  std::int64_t at = 0;
+  for (; at + 4 * sum_block <= n; at += 4 * sum_block) {
+    double a = 0, b = 0, c = 0, d = 0;
+    for (const double* y = x + at; y < x + at + sum_block; ++y) {
+      a += y[0];
+      b += y[sum_block];
+      c += y[2 * sum_block];
+      d += y[3 * sum_block];
+    }
+    total = total + a + b + c + d;
+  }
+  for (; at < n; at += sum_block) {
     double part = 0;
-    for (std::int64_t i = b; i < std::min(n, b + sum_block); ++i) part += x[i];
+    for (std::int64_t i = at; i < std::min(n, at + sum_block); ++i) part += x[i];
     total += part;
   }
   return total;
@@ -129,29 +143,60 @@ class RowFactors {
   T one_ = 0;
 };
 
+/// What is wrong with a class: it is neither one of the scores' nor ignored.
+constexpr std::int64_t bad_class = -1;
+
+/// losses[r] = -lp[t[r]] of rows [begin, end), 0 where ignored; how many are not ignored, or bad_class.
 template <class T>
-void class_loss_of(const ConstView& x, const ConstView& target, const View& dst, const ClassLoss& loss,
+std::int64_t pick_rows(const Slabs& s, const T* lp, const std::int64_t* t, std::int64_t ignore, std::int64_t begin,
+                       std::int64_t end, double* losses) noexcept {
+  const bool all_counted = (ignore < 0 || ignore >= s.classes) && in_range(t + begin, 1, end - begin, s.classes);
+  if (all_counted && s.inner == 1) {  // no branch, so that many rows are on their way from memory at once
+    const T* row = lp + begin * s.classes;
+    for (std::int64_t r = begin; r < end; ++r, row += s.classes) losses[r] = -static_cast<double>(row[t[r]]);
+    return end - begin;
+  }
+  std::int64_t counted = 0;
+  for (std::int64_t r = begin; r < end; ++r) {
+    losses[r] = 0;
+    if (t[r] == ignore) continue;
+    if (t[r] < 0 || t[r] >= s.classes) return bad_class;
+    losses[r] = -static_cast<double>(lp[s.start(r) + t[r] * s.inner]);
+    ++counted;
+  }
+  return counted;
+}
+
+template <class T>
+void smooth_rows(const Slabs& s, const T* lp, const std::int64_t* t, const ClassLoss& loss, std::int64_t begin,
+                 std::int64_t end, double* losses) noexcept {
+  for (std::int64_t r = begin; r < end; ++r) {
+    if (t[r] == loss.ignore) continue;
+    const T* const row = lp + s.start(r);
+    double all = 0;
+    for (std::int64_t c = 0; c < s.classes; ++c) all += static_cast<double>(row[c * s.inner]);
+    losses[r] = (1 - loss.smoothing) * losses[r] - loss.smoothing / static_cast<double>(s.classes) * all;
+  }
+}
+
+template <class T>
+bool class_loss_of(const ConstView& x, const ConstView& target, const View& dst, const ClassLoss& loss,
                    bool logged) {
+  constexpr std::int64_t picks_per_chunk = 512;
   const Slabs s(x.shape, loss.dim);
   const Dense<std::int64_t> t(target);
   const mem::Scratch<double> losses(static_cast<std::size_t>(s.rows()));
   const LogProbabilities<T> lp(x, loss.dim, logged);
-  par::chunks(s.rows(), s.grain(), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t r = begin; r < end; ++r) {
-      double y = 0;
-      if (t[r] != loss.ignore) {
-        const T* row = lp.data() + s.start(r);
-        y = -(1 - loss.smoothing) * static_cast<double>(row[t[r] * s.inner]);
-        if (loss.smoothing != 0) {
-          double all = 0;
-          for (std::int64_t c = 0; c < s.classes; ++c) all += static_cast<double>(row[c * s.inner]);
-          y -= loss.smoothing / static_cast<double>(s.classes) * all;
-        }
-      }
-      losses[static_cast<std::size_t>(r)] = y;
-    }
+  std::atomic<std::int64_t> counted{0};
+  std::atomic<bool> good{true};
+  par::chunks(s.rows(), loss.smoothing == 0 ? picks_per_chunk : s.grain(), [&](std::int64_t begin, std::int64_t end) {
+    const std::int64_t n = pick_rows(s, lp.data(), t.data(), loss.ignore, begin, end, losses.data());
+    if (n == bad_class) return good.store(false, std::memory_order_relaxed);
+    counted.fetch_add(n, std::memory_order_relaxed);
+    if (loss.smoothing != 0) smooth_rows(s, lp.data(), t.data(), loss, begin, end, losses.data());
   });
-  store(losses.data(), s.rows(), counted_rows(t, s.rows(), loss.ignore), loss.reduction, dst.as<T>());
+  if (good.load()) store(losses.data(), s.rows(), counted.load(), loss.reduction, dst.as<T>());
+  return good.load();
 }
 
 template <class T>
@@ -284,7 +329,9 @@ void soft_loss_backward_of(const ConstView& g, const ConstView& x, const ConstVi
 std::int64_t first_bad_class(const ConstView& target, std::int64_t classes, std::int64_t ignore,
                              std::int64_t& value) {
   const Dense<std::int64_t> t(target);
-  for (std::int64_t r = 0; r < numel(target); ++r)
+  const std::int64_t rows = numel(target);
+  if (in_range(t.data(), 1, rows, classes)) return -1;
+  for (std::int64_t r = 0; r < rows; ++r)
     if ((t[r] < 0 || t[r] >= classes) && t[r] != ignore) {
       value = t[r];
       return r;
@@ -292,12 +339,10 @@ std::int64_t first_bad_class(const ConstView& target, std::int64_t classes, std:
   return -1;
 }
 
-void class_loss(const ConstView& x, const ConstView& target, const View& dst, const ClassLoss& loss,
+bool class_loss(const ConstView& x, const ConstView& target, const View& dst, const ClassLoss& loss,
                 bool logged) {
-  if (dst.dtype == DType::f32)
-    class_loss_of<float>(x, target, dst, loss, logged);
-  else
-    class_loss_of<double>(x, target, dst, loss, logged);
+  return dst.dtype == DType::f32 ? class_loss_of<float>(x, target, dst, loss, logged)
+                                 : class_loss_of<double>(x, target, dst, loss, logged);
 }
 
 void class_loss_backward(const ConstView& g, const ConstView& x, const ConstView& target, const View& dst,

@@ -26,8 +26,8 @@ std::int64_t first_bad_class(const ConstView& target, std::int64_t classes, std:
 
 /// loss of a row = -(1 - s) lp[t] - s / C sum lp, lp = log softmax of the row (or, with `logged`, the row
 /// itself); ignored rows 0. dst is 0-d for mean (over rows not ignored; none: NaN) and sum, target's shape
-/// for none; contiguous.
-void class_loss(const ConstView& x, const ConstView& target, const View& dst, const ClassLoss& loss,
+/// for none; contiguous. False, with dst unwritten, when a class is neither in range nor ignored.
+bool class_loss(const ConstView& x, const ConstView& target, const View& dst, const ClassLoss& loss,
                 bool logged);
 
 /// dst (x's shape, contiguous) = k (softmax(x) - (1 - s) onehot(t) - s / C) in each row, k = g, or g / rows

@@ -7,7 +7,6 @@
 
 #include <thalweg/ops/describe.hpp>
 #include <thalweg/ops/functions.hpp>
-#include <thalweg/ops/kernels/copy.hpp>
 #include <thalweg/ops/kernels/index.hpp>
 #include <thalweg/ops/structured/dims.hpp>
 
@@ -109,8 +108,7 @@ void ScatterAdd::infer(const Ins& in, const Attrs& t, Outs& out) {
   out.add(in[0].dtype, in[0].shape);
 }
 void ScatterAdd::run(const Ins& in, const View* out, const Attrs& t) {
-  kernels::copy(in[0], out[0]);
-  const bool good = kernels::scatter_add(out[0], resolved_dim(t.dim, in[0].shape.size()), in[1], in[2]);
+  const bool good = kernels::scatter_add(in[0], out[0], resolved_dim(t.dim, in[0].shape.size()), in[1], in[2]);
   if (!good) check_range_along(in, t.dim);
 }
 void ScatterAdd::vjp(Vjp& v, const Attrs& t) {

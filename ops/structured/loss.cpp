@@ -49,12 +49,9 @@ void NllLoss::infer(const Ins& in, const Attrs& t, Outs& out) {
   out.add(in[0].dtype, loss_shape(in[0].shape, t.reduction));
 }
 
-void NllLoss::check(const Ins& in, const Attrs& t) {
-  check_classes(in, 1, in[0].shape[class_dim(in[0].shape)], t.ignore_index);
-}
-
 void NllLoss::run(const Ins& in, const View* out, const Attrs& t) {
-  kernels::class_loss(in[0], in[1], out[0], class_loss_of(in[0].shape, widened(t)), true);
+  const bool good = kernels::class_loss(in[0], in[1], out[0], class_loss_of(in[0].shape, widened(t)), true);
+  if (!good) check_classes(in, 1, classes_of(in[0].shape), t.ignore_index);  // to say which class it is
 }
 
 void NllLoss::vjp(Vjp& v, const Attrs& t) {

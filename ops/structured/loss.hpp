@@ -19,7 +19,6 @@ struct CrossEntropy {
   static constexpr int n_in = 2;
   static constexpr NeedMask needs[] = {need_input(0) | need_input(1), 0};
   static void infer(const Ins& in, const Attrs& t, Outs& out);
-  static void check(const Ins& in, const Attrs& t);
   static void run(const Ins& in, const View* out, const Attrs& t);
   static void vjp(Vjp& v, const Attrs& t);
   static std::vector<Tensor> reference(const std::vector<Tensor>& in, const Attrs& t);
@@ -87,7 +86,6 @@ struct NllLoss {
   static constexpr bool linear = true;
   static constexpr NeedMask needs[] = {need_input(1), 0};
   static void infer(const Ins& in, const Attrs& t, Outs& out);
-  static void check(const Ins& in, const Attrs& t);
   static void run(const Ins& in, const View* out, const Attrs& t);
   static void vjp(Vjp& v, const Attrs& t);
   static std::vector<Tensor> reference(const std::vector<Tensor>& in, const Attrs& t);

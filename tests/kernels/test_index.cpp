@@ -45,16 +45,17 @@ void check_element_ops(int dim, Layout layout) {
   CHECK(dst.guards_intact());
 
   Array<T> put(source_shape, layout), sum(source_shape, layout);
+  Array<T> threes(source_shape);
   kernels::fill(put.view(), 3);
-  kernels::fill(sum.view(), 3);
-  std::vector<T> want_put = put.values(), want_sum = sum.values();
+  kernels::fill(threes.view(), 3);
+  std::vector<T> want_put = put.values(), want_sum = threes.values();
   for (std::int64_t i = 0; i < dst.size(); ++i) {
     T& s = want_sum[static_cast<std::size_t>(place(i))];
     s = static_cast<T>(s + dst[i]);
     want_put[static_cast<std::size_t>(place(i))] = dst[i];
   }
   kernels::scatter(put.view(), dim, index.view(), dst.view());
-  kernels::scatter_add(sum.view(), dim, index.view(), dst.view());
+  kernels::scatter_add(threes.view(), sum.view(), dim, index.view(), dst.view());
   CHECK(same_bits(put.values(), want_put));
   CHECK(same_bits(sum.values(), want_sum));
   CHECK((put.guards_intact() && sum.guards_intact()));
@@ -114,13 +115,14 @@ TEST_CASE("sums by index have one set of bits for every thread count") {
   src.random(3, -1, 1e3);
   rows.generate([](std::int64_t i) { return i * i % 7; });
   places.generate([](std::int64_t i) { return i * 13 % 11; });
+  const float nought = 0;
+  const thalweg::ConstView noughts(&nought, thalweg::DType::f32, {11, 40}, {0, 0});
   std::vector<float> first;
   on_threads([&] {
     Array<float> zeros({7, 40}), a({7, 40}), b({11, 40});
     kernels::fill(zeros.view(), 0);
-    kernels::fill(b.view(), 0);
     kernels::index_add(zeros.view(), a.view(), 0, rows.view(), src.view());
-    kernels::scatter_add(b.view(), 0, places.view(), src.view());
+    kernels::scatter_add(noughts, b.view(), 0, places.view(), src.view());
     std::vector<float> bits = a.values();
     for (float x : b.values()) bits.push_back(x);
     if (first.empty()) first = bits;
@@ -181,4 +183,34 @@ TEST_CASE("first_out_of_range gives the row-major position of the first bad inde
   }
   Array<std::int64_t> none({0, 3});
   CHECK(kernels::first_out_of_range(none.view(), 0) == -1);
+}
+
+TEST_CASE("long lines: every place of an index out of range is found, lines are filled before they are added to") {
+  const std::int64_t rows = 40, size = 70, length = 77;  // blocks, and a rest
+  Array<float> src({rows, size}), out({rows, length}), sum({rows, size});
+  Array<std::int32_t> index({rows, length});
+  src.random(8, -1, 1);
+  index.generate([](std::int64_t i) { return i * 29 % 70; });
+  const float half = 0.5F;
+  const thalweg::ConstView halves(&half, thalweg::DType::f32, {rows, size}, {0, 0});
+  CHECK(kernels::gather(src.view(), 1, index.view(), out.view()));
+  CHECK(kernels::scatter_add(halves, sum.view(), 1, index.view(), out.view()));
+  CHECK((out.guards_intact() && sum.guards_intact()));
+  std::vector<float> want(static_cast<std::size_t>(sum.size()), half);
+  std::int64_t wrong = 0;
+  for (std::int64_t i = 0; i < out.size(); ++i) {
+    const std::int64_t place = i / length * size + index[i];
+    wrong += out[i] != src[place];
+    want[static_cast<std::size_t>(place)] += out[i];
+  }
+  CHECK(wrong == 0);
+  CHECK(same_bits(sum.values(), want));
+  for (const std::int64_t bad : std::initializer_list<std::int64_t>{0, 31, 32, 63, 64, length - 1, rows * length - 1})
+    for (const std::int64_t value : {std::int64_t{-1}, size, std::int64_t{INT32_MAX}, std::int64_t{INT32_MIN}}) {
+      index.generate([&](std::int64_t i) { return i == bad ? value : i * 29 % 70; });
+      CHECK_FALSE(kernels::gather(src.view(), 1, index.view(), out.view()));
+      CHECK_FALSE(kernels::scatter_add(halves, sum.view(), 1, index.view(), out.view()));
+      CHECK((out.guards_intact() && sum.guards_intact()));
+      CHECK(kernels::first_out_of_range(index.view(), size) == bad);
+    }
 }

@@ -116,14 +116,15 @@ TEST_CASE("logic on bytes: any byte but 0 is true, every size") {
 
 TEST_CASE("gather, scatter and selection along the first dimension of wide rows, and columns chosen") {
   const std::int64_t rows = 9, columns = 150;
-  std::vector<float> x(static_cast<std::size_t>(rows * columns)), y(x.size()), sum(x.size(), 1.0F);
+  std::vector<float> x(static_cast<std::size_t>(rows * columns)), y(x.size()), sum(x.size());
   std::vector<std::int64_t> index(x.size()), chosen(static_cast<std::size_t>(columns));
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i), index[i] = static_cast<std::int64_t>(i * 7 / 3 % 9);
   for (std::size_t i = 0; i < chosen.size(); ++i) chosen[i] = static_cast<std::int64_t>(i * 37 % 150);
   const Dims shape{rows, columns}, strides{columns, 1};
   const ConstView from{x.data(), DType::f32, shape, strides}, at{index.data(), DType::i64, shape, strides};
   kernels::gather(from, 0, at, {y.data(), DType::f32, shape, strides});
-  kernels::scatter_add({sum.data(), DType::f32, shape, strides}, 0, at, from);
+  const float one = 1;
+  kernels::scatter_add({&one, DType::f32, shape, {0, 0}}, {sum.data(), DType::f32, shape, strides}, 0, at, from);
   std::vector<float> wanted(x.size(), 1.0F);
   std::int64_t wrong = 0;
   for (std::int64_t i = 0; i < rows * columns; ++i) {
