@@ -270,8 +270,13 @@ void index_select(const ConstView& src, int dim, const ConstView& index, const V
         slice<T, put<T>, put_row<T>>(p, begin, end, dst.as<T>() + j * dst.strides[dim],
                          src.as<T>() + from * src.strides[dim]);
       };
-      const std::int64_t n = dst.shape[dim];
-      if (p.total > grain_elements) {
+      const std::int64_t n = dst.shape[dim], xs = index.strides[0], ss = src.strides[dim], ds = dst.strides[dim];
+      if (p.total == 1) {  // a slice is an element
+        par::chunks(n, grain_elements, [&](std::int64_t begin, std::int64_t end) {
+          for (std::int64_t j = begin; j < end; ++j)
+            dst.as<T>()[j * ds] = src.as<T>()[static_cast<std::int64_t>(at[j * xs]) * ss];
+        });
+      } else if (p.total > grain_elements) {
         for (std::int64_t j = 0; j < n; ++j)
           par::chunks(p.total, grain_elements,
                       [&](std::int64_t begin, std::int64_t end) { select(j, begin, end); });

@@ -214,3 +214,20 @@ TEST_CASE("long lines: every place of an index out of range is found, lines are 
       CHECK(kernels::first_out_of_range(index.view(), size) == bad);
     }
 }
+
+TEST_CASE("selection of single elements, in every order of memory, on every number of threads") {
+  Array<float> src({1, 50});
+  Array<std::int64_t> index({40000});
+  src.random(9, -1, 1);
+  index.generate([](std::int64_t i) { return i * i % 50; });
+  on_threads([&] {
+    for (Layout layout : all_layouts) {
+      Array<float> out({1, 40000}, layout);
+      kernels::index_select(src.view(), 1, index.view(), out.view());
+      std::int64_t wrong = 0;
+      for (std::int64_t i = 0; i < 40000; ++i) wrong += out[i] != src[i * i % 50];
+      CHECK(wrong == 0);
+      CHECK(out.guards_intact());
+    }
+  });
+}
