@@ -18,6 +18,7 @@
 #include <thalweg/ops/functions.hpp>
 #include <thalweg/ops/kernels/par.hpp>
 #include <thalweg/optim/optim.hpp>
+#include <thalweg/train/stopwatch.hpp>
 #include <thalweg/train/train.hpp>
 
 #include "io/files.hpp"
@@ -196,7 +197,9 @@ TEST_CASE("kill: the training that is killed" * doctest::skip()) {
 TEST_CASE("kill: at random moments, resumed on one thread or two, a training ends as if it had not been") {
   for (const std::string kind : {"plateau", "schedule"}) {
     CAPTURE(kind);
+    const train::Stopwatch clock;
     const std::string wanted = undisturbed(kind);
+    const double whole = clock.seconds();
     CHECK(contains(wanted, "EarlyStopping") == (kind == "plateau"));
     int kills = 0;
     // On a busy machine this process may sleep on while the other one trains to its end; then all of it again.
@@ -208,8 +211,10 @@ TEST_CASE("kill: at random moments, resumed on one thread or two, a training end
         const int threads = 1 + static_cast<int>(round % 2);
         const pid_t child =
             start({.kind = kind, .directory = dir / "checkpoints", .threads = threads}, dir / "result");
-        // Longer from round to round, so that it comes to an end on the slowest machine.
-        ::usleep((15'000 + 1000 * random(round, 60)) * static_cast<useconds_t>(1 + round / 20));
+        // A share of what an undisturbed run takes; longer from round to round, so that it comes to an end on the
+        // slowest machine.
+        const double share = 0.2 + 0.01 * random(round + 1000 * static_cast<std::uint64_t>(attempt), 60);
+        ::usleep(static_cast<useconds_t>(1e6 * share * whole * static_cast<double>(1 + round / 20)));
         ::kill(child, SIGKILL);
         if (!was_killed(child)) break;
         ++kills;
