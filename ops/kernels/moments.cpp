@@ -152,8 +152,8 @@ struct NormFold {
 /// Some lines of a recurrence: the first element of each operand's line, and the step along it.
 template <class T, std::int64_t L>
 struct Lines {
-  const T *a[L], *b[L];
-  T* y[L];
+  const T *a[L]{}, *b[L]{};
+  T* y[L]{};
   std::int64_t a_step, b_step, y_step;
 };
 
