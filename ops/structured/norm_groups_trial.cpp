@@ -146,14 +146,16 @@ void backward_errors(ErrorList& e, const Tensor& x, const Attrs& attrs) {
   e.add<ValueError>({x, x, pieces, pieces, none}, bad, "eps is -1", "ValueError");
 }
 
+/// A call's inputs: x between those before it and those after it.
+std::vector<Tensor> joined(std::vector<Tensor> in, const Tensor& x, const std::vector<Tensor>& after) {
+  in.push_back(x);
+  in.insert(in.end(), after.begin(), after.end());
+  return in;
+}
+
 void dims_errors(ErrorList& e, const std::vector<Tensor>& before, const std::vector<Tensor>& after,
                  const char* op) {
-  const auto call = [&](const Tensor& x) {
-    std::vector<Tensor> in = before;
-    in.push_back(x);
-    in.insert(in.end(), after.begin(), after.end());
-    return in;
-  };
+  const auto call = [&](const Tensor& x) { return joined(before, x, after); };
   const Tensor x = zeros({2, 3});
   e.add<ValueError>(
       call(x), LayerNormAttrs{.dims = 3},
@@ -166,12 +168,7 @@ void dims_errors(ErrorList& e, const std::vector<Tensor>& before, const std::vec
 
 void group_errors(ErrorList& e, const std::vector<Tensor>& before, const std::vector<Tensor>& after,
                   const char* op) {
-  const auto call = [&](const Tensor& x) {
-    std::vector<Tensor> in = before;
-    in.push_back(x);
-    in.insert(in.end(), after.begin(), after.end());
-    return in;
-  };
+  const auto call = [&](const Tensor& x) { return joined(before, x, after); };
   const Tensor x = zeros({2, 4});
   e.add<ValueError>(
       call(x), GroupNormAttrs{.groups = 3},

@@ -1,6 +1,7 @@
 // The library against values, gradients and second derivatives that torch computed (tests/golden/golden.txt,
 // written by tools/make_golden.py). Depends on the public functions only. Invariant: every differentiable op
 // of the registry has a case or a reason in `without_twin`.
+// The reason for its length: it is one table, a line or two for each op.
 #include <doctest/doctest.h>
 
 #include <cmath>
