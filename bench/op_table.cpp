@@ -80,18 +80,19 @@ Tensor probabilities(bool large) {
   return p / p.sum({.dims = {1}, .keepdim = true});
 }
 Tensor one() { return thalweg::scalar(1.0); }
-OpCall cross_entropy(bool large) { return {.in = {scores(large), classes(large)}}; }
-OpCall cross_entropy_backward(bool large) { return {.in = {one(), scores(large), classes(large)}}; }
+OpCall cross_entropy(bool large) { return {.in = {scores(large), classes(large), Tensor()}}; }
+OpCall cross_entropy_backward(bool large) { return {.in = {one(), scores(large), classes(large), Tensor()}}; }
 OpCall soft(bool large) { return {.in = {scores(large), probabilities(large)}}; }
 OpCall soft_backward(bool large) { return {.in = {one(), scores(large), probabilities(large)}}; }
-OpCall nll(bool large) { return {.in = {thalweg::log_softmax(scores(large), 1), classes(large)}}; }
+OpCall nll(bool large) { return {.in = {thalweg::log_softmax(scores(large), 1), classes(large), Tensor()}}; }
 Tensor class_weights(bool large) { return uniform({large ? 256 : 8}, 0.5, 2); }
 OpCall cross_entropy_weighted(bool large) { return {.in = {scores(large), classes(large), class_weights(large)}}; }
+OpCall soft_weighted(bool large) { return {.in = {scores(large), probabilities(large), class_weights(large)}}; }
 OpCall nll_weighted(bool large) {
   return {.in = {thalweg::log_softmax(scores(large), 1), classes(large), class_weights(large)}};
 }
 OpCall nll_backward(bool large) {
-  return {.in = {one(), classes(large)}, .attrs = attrs(ops::NllLossBackward::Attrs{.classes = large ? 256 : 8}),
+  return {.in = {one(), classes(large), Tensor()}, .attrs = attrs(ops::NllLossBackward::Attrs{.classes = large ? 256 : 8}),
           .numbers = {large ? 256 : 8}};
 }
 
@@ -272,8 +273,9 @@ const std::vector<OpEntry>& op_table() {
       {"cross_entropy_soft_backward", "", &soft_backward, part_of_backward},
       {"nll_loss", "", &nll},
       {"nll_loss_backward", "", &nll_backward, part_of_backward},
-      {"cross_entropy_weighted", "", &cross_entropy_weighted},
-      {"nll_loss_weighted", "", &nll_weighted},
+      {"cross_entropy", "weighted", &cross_entropy_weighted, "", "cross_entropy_weighted"},
+      {"cross_entropy_soft_weighted", "", &soft_weighted, "", "cross_entropy_weighted"},
+      {"nll_loss", "weighted", &nll_weighted, "", "nll_loss_weighted"},
       {"squared_difference", "", &two},
       {"absolute_difference", "", &two},
       {"kl_term", "", &kl},

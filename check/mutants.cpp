@@ -174,7 +174,6 @@ constexpr Reason reasons[] = {
     {"huber_term:", "", "where a = b the gradient is 0"},
     {"bce_probability_term.d", "constant", "a limit of p beside 0 and 1, which samples keep away from; the op's test does not"},
     {"bce_probability_term.d", "replaced", "a limit of p beside 0 and 1, which samples keep away from; the op's test does not"},
-    {"cross_entropy_weighted.compose op 10", "", "the quotient by the rows' weights, which have no gradient"},
     {"absolute_difference.d", "factor", "only the sign of a - b counts"},
     {"kl_term.db", "constant", "keeps the logarithm away from a b of 0, for which 0 is selected"},
     {"elu.dx", "constant", "keeps exp() away from operands whose result is not selected"},

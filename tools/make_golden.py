@@ -203,11 +203,11 @@ def losses():
     case("huber_term", "huber mean", lambda u, v: F.huber_loss(u, v, delta=0.7), a, b)
     case("huber_term", "smooth l1 sum", lambda u, v: F.smooth_l1_loss(u, v, reduction="sum", beta=1.5), a, b)
     w = torch.tensor(np.round(positive(4, seed=61), 6))
-    for name, weighted, c in [("cross_entropy_weighted", F.cross_entropy, ignored), ("nll_loss_weighted", F.nll_loss, ignored)]:
+    for name, weighted, c in [("cross_entropy", F.cross_entropy, ignored), ("nll_loss", F.nll_loss, ignored)]:
         for r in ("mean", "sum", "none"):
-            case(name, r, lambda t, c, f=weighted, r=r: f(t, c, weight=w, reduction=r), x, c)
-    case("cross_entropy_weighted", "smoothing", lambda t, c: F.cross_entropy(t, c, weight=w, label_smoothing=0.2), x, ignored)
-    case("cross_entropy_weighted", "soft smoothing", lambda t, p: F.cross_entropy(t, p, weight=w, label_smoothing=0.1), x, q)
+            case(name, f"weighted {r}", lambda t, c, f=weighted, r=r: f(t, c, weight=w, reduction=r), x, c)
+    case("cross_entropy", "weighted smoothing", lambda t, c: F.cross_entropy(t, c, weight=w, label_smoothing=0.2), x, ignored)
+    case("cross_entropy_soft_weighted", "smoothing", lambda t, p: F.cross_entropy(t, p, weight=w, label_smoothing=0.1), x, q)
 
 
 def pools():

@@ -24,16 +24,18 @@ struct ClassLoss {
 std::int64_t first_bad_class(const ConstView& target, std::int64_t classes, std::int64_t ignore,
                              std::int64_t& value);
 
-/// loss of a row = -(1 - s) lp[t] - s / C sum lp, lp = log softmax of the row (or, with `logged`, the row
-/// itself); ignored rows 0. dst is 0-d for mean (over rows not ignored; none: NaN) and sum, target's shape
-/// for none; contiguous. False, with dst unwritten, when a class is neither in range nor ignored.
-bool class_loss(const ConstView& x, const ConstView& target, const View& dst, const ClassLoss& loss,
-                bool logged);
+/// loss of a row = -(1 - s) w[t] lp[t] - s / C sum w lp, lp = log softmax of the row (or, with `logged`, the row
+/// itself); ignored rows 0. `weight` holds w, one number a class in x's dtype; without memory it is 1 each. dst is 0-d
+/// for mean (divided by the sum of w[t] over rows not ignored; none: NaN) and sum, target's shape for none; contiguous.
+/// False, with dst unwritten, when a class is neither in range nor ignored.
+bool class_loss(const ConstView& x, const ConstView& target, const ConstView& weight, const View& dst,
+                const ClassLoss& loss, bool logged);
 
-/// dst (x's shape, contiguous) = k (softmax(x) - (1 - s) onehot(t) - s / C) in each row, k = g, or g / rows
-/// for mean; with `logged` dst = -k onehot(t) and x is not read. Ignored rows are exactly 0.
-void class_loss_backward(const ConstView& g, const ConstView& x, const ConstView& target, const View& dst,
-                         const ClassLoss& loss, bool logged);
+/// dst (x's shape, contiguous) = k (m softmax(x) - (1 - s) w[t] onehot(t) - s / C w) in each row, m = (1 - s) w[t] +
+/// s / C sum w, k = g, or g divided as the mean was; with `logged` dst = -k w[t] onehot(t) and x is not read. Ignored
+/// rows are exactly 0.
+void class_loss_backward(const ConstView& g, const ConstView& x, const ConstView& target, const ConstView& weight,
+                         const View& dst, const ClassLoss& loss, bool logged);
 
 /// loss of a row = -sum q lp, q = (1 - s) target + s / C; classes of q = 0 are left out, whatever lp is.
 void soft_loss(const ConstView& x, const ConstView& target, const View& dst, const ClassLoss& loss);

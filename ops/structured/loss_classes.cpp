@@ -2,6 +2,7 @@
 // functions.hpp, kernels/loss. Invariant: every gradient is made of ops of the registry, so it can be
 // differentiated again.
 #include <cmath>
+#include <string>
 
 #include <thalweg/ops/functions.hpp>
 #include <thalweg/ops/structured/loss_support.hpp>
@@ -12,39 +13,36 @@ namespace {
 
 using Options = CrossEntropyOptions;
 
-/// g as the factor of each row, with the class dim back as size 1 (0-d for mean and sum); 0 for ignored rows.
-Tensor row_factors(const Tensor& g, const Tensor& x, const Tensor& target, const Options& t) {
+/// g as the factor of each row's probabilities, with the class dim back as size 1 (0-d for mean and sum): g (divided
+/// as a mean is) times the mass of what is wanted, 0 for ignored rows.
+Tensor row_factors(const Tensor& g, const Tensor& x, const Tensor& target, const Tensor& weight, const Options& t) {
   const int dim = class_dim(x.shape());
-  const bool soft = is_floating(target.dtype());
   Tensor k = t.reduction == Reduction::none ? unsqueeze(g, dim) : g;
-  if (soft) return t.reduction == Reduction::mean ? k / numel(without_classes(x.shape())) : k;
+  const Tensor own = weight_of_rows(target, weight, t.ignore_index, x.dtype());
+  if (t.reduction == Reduction::mean) k = k / sum(own).item<double>();
   const Tensor kept = unsqueeze(not_equal(target, like(t.ignore_index, target)), dim);
-  if (t.reduction == Reduction::mean) k = k / sum(kept).item<double>();
+  if (weight.defined()) {
+    const Tensor mass = unsqueeze(own, dim) * (1 - t.label_smoothing);
+    k = k * (t.label_smoothing == 0 ? mass : mass + mean(weight) * t.label_smoothing);
+  }
   return where(kept, k, 0.0);
 }
 
+/// The same against probabilities, but for the mass.
+Tensor soft_factors(const Tensor& g, const Tensor& x, const Options& t) {
+  if (t.reduction == Reduction::none) return unsqueeze(g, class_dim(x.shape()));
+  return t.reduction == Reduction::mean ? g / numel(without_classes(x.shape())) : g;
+}
+
 /// The derivative of a backward in g, whose gradient is `u`: the backward is linear in g.
-template <class Backward>
-Tensor gradient_in_g(const Tensor& u, const Tensor& x, const Tensor& target, const Dims& g_shape,
-                     const Options& t) {
-  const Tensor each = u * apply<Backward>(t, ones(g_shape, x.dtype()), x, target);
+template <class Backward, class... Rest>
+Tensor gradient_in_g(const Tensor& u, const Tensor& x, const Dims& g_shape, const Options& t, const Rest&... rest) {
+  const Tensor each = u * apply<Backward>(t, ones(g_shape, x.dtype()), x, rest...);
   if (t.reduction != Reduction::none) return sum(each);
   return sum(each, {.dims = {class_dim(x.shape())}});
 }
 
 Tensor along_classes(const Tensor& x) { return sum(x, {.dims = {class_dim(x.shape())}, .keepdim = true}); }
-
-Tensor loss_reference(const RowReference& r) {
-  Tensor each = zeros(without_classes(r.x.shape()), DType::f64);
-  for_each_index(each.shape(), [&](const Dims& row) {
-    if (r.ignored(row)) return;
-    const std::vector<double> l = r.logs(row), q = r.wanted(row);
-    double loss = 0;
-    for (std::size_t c = 0; c < l.size(); ++c) loss -= q[c] == 0 ? 0 : q[c] * l[c];
-    set_value(each, row, loss);
-  });
-  return r.reduced(each);
-}
 
 Tensor backward_reference(const Tensor& g, const RowReference& r) {
   Tensor dx = zeros(r.x.shape(), DType::f64);
@@ -81,10 +79,9 @@ const Case cases[] = {
 };
 
 void index_errors(ErrorList& e, std::vector<Tensor> first, const char* op) {
-  const auto call = [&](const Tensor& x, const Tensor& target) {
+  const auto call = [&](const Tensor& x, const Tensor& target, const Tensor& weight = {}) {
     std::vector<Tensor> in = first;
-    in.push_back(x);
-    in.push_back(target);
+    in.insert(in.end(), {x, target, weight});
     return in;
   };
   const Tensor x = zeros({2, 3}), rows = zeros({2}, DType::i64);
@@ -102,6 +99,9 @@ void index_errors(ErrorList& e, std::vector<Tensor> first, const char* op) {
   e.add<ValueError>(call(x, rows), Options{.reduction = Reduction::sum, .label_smoothing = std::nan("")},
                     "label_smoothing is nan", "ValueError");
   e.add<ValueError>(call(x, Tensor()), t, "undefined tensor: target", "ValueError");
+  e.add<ShapeError>(call(x, rows, ones({2})), t,
+                    std::string(op) + ": not one number per class: weight is f32[2], wanted [3]", "ShapeError");
+  e.add<DTypeError>(call(x, rows, ones({3}, DType::f64)), t, "weight is f64[3], wanted f32", "DTypeError");
 }
 
 void probability_errors(ErrorList& e, std::vector<Tensor> first, const char* op) {
@@ -118,6 +118,10 @@ void probability_errors(ErrorList& e, std::vector<Tensor> first, const char* op)
       std::string(op) + ": probabilities do not fit the scores: target is f32[2,4], wanted [2,3]",
       "ShapeError");
   e.add<DTypeError>(call(x, zeros({2, 3}, DType::f64)), t, "different dtypes", "DTypeError");
+  e.add<DTypeError>(call(x, zeros({2})), t,
+                    "class indices are integers; use to(): target is f32[2], wanted classes i64, i32 or u8 [2], or "
+                    "probabilities f32[2,3]",
+                    "DTypeError");
   e.add<ShapeError>(call(zeros({}), zeros({})), t, "no class dimension", "ShapeError");
   e.add<ValueError>(call(x, x), Options{.reduction = Reduction::sum, .label_smoothing = -0.1},
                     "label_smoothing is -0.1", "ValueError");
@@ -131,25 +135,27 @@ void probability_errors(ErrorList& e, std::vector<Tensor> first, const char* op)
 void CrossEntropy::infer(const Ins& in, const Attrs& t, Outs& out) {
   check_scores(in, 0);
   check_indices(in, 1, in[0].shape);
+  check_weight(in, 2, in[0].dtype, in[0].shape[class_dim(in[0].shape)]);
   check_smoothing(in, t.label_smoothing);
   out.add(in[0].dtype, loss_shape(in[0].shape, t.reduction));
 }
 
 void CrossEntropy::run(const Ins& in, const View* out, const Attrs& t) {
-  const bool good = kernels::class_loss(in[0], in[1], out[0], class_loss_of(in[0].shape, t), false);
+  const bool good = kernels::class_loss(in[0], in[1], in[2], out[0], class_loss_of(in[0].shape, t), false);
   if (!good) check_classes(in, 1, in[0].shape[class_dim(in[0].shape)], t.ignore_index);  // to say which class it is
 }
 
 void CrossEntropy::vjp(Vjp& v, const Attrs& t) {
-  v.set(0, apply<CrossEntropyBackward>(t, v.g(), v.in(0), v.in(1)));
+  v.set(0, apply<CrossEntropyBackward>(t, v.g(), v.in(0), v.in(1), weight_in(v, 2)));
 }
 
 std::vector<Tensor> CrossEntropy::reference(const std::vector<Tensor>& in, const Attrs& t) {
-  return {loss_reference({in[0], in[1], t})};
+  return {RowReference{in[0], in[1], t, in[2]}.losses()};
 }
 
 void CrossEntropy::samples(SampleList& s) {
-  for (const Case& c : cases) s.add({s.normal(c.x), class_cycle(c.x)}, c.t, c.note);
+  for (const Case& c : cases) s.add({s.normal(c.x), class_cycle(c.x), Tensor()}, c.t, c.note);
+  for (const Case& c : cases) s.add({s.normal(c.x), class_cycle(c.x), class_weights(s, c.x)}, c.t, weighted(c.note));
 }
 
 void CrossEntropy::errors(ErrorList& e) { index_errors(e, {}, "cross_entropy"); }
@@ -157,6 +163,7 @@ void CrossEntropy::errors(ErrorList& e) { index_errors(e, {}, "cross_entropy"); 
 void CrossEntropyBackward::infer(const Ins& in, const Attrs& t, Outs& out) {
   check_scores(in, 1);
   check_indices(in, 2, in[1].shape);
+  check_weight(in, 3, in[1].dtype, in[1].shape[class_dim(in[1].shape)]);
   check_smoothing(in, t.label_smoothing);
   check_loss_gradient(in, in[1].shape, in[1].dtype, t.reduction);
   out.add(in[1].dtype, in[1].shape);
@@ -167,30 +174,31 @@ void CrossEntropyBackward::check(const Ins& in, const Attrs& t) {
 }
 
 void CrossEntropyBackward::run(const Ins& in, const View* out, const Attrs& t) {
-  kernels::class_loss_backward(in[0], in[1], in[2], out[0], class_loss_of(in[1].shape, t), false);
+  kernels::class_loss_backward(in[0], in[1], in[2], in[3], out[0], class_loss_of(in[1].shape, t), false);
 }
 
 void CrossEntropyBackward::vjp(Vjp& v, const Attrs& t) {
-  const Tensor u = v.g(), x = v.in(1), target = v.in(2);
-  if (v.needs(0)) v.set(0, gradient_in_g<CrossEntropyBackward>(u, x, target, v.in_meta(0).shape, t));
+  const Tensor u = v.g(), x = v.in(1), target = v.in(2), weight = weight_in(v, 3);
+  if (v.needs(0)) v.set(0, gradient_in_g<CrossEntropyBackward>(u, x, v.in_meta(0).shape, t, target, weight));
   if (v.needs(1)) {
     const int dim = class_dim(x.shape());
-    v.set(1, row_factors(v.in(0), x, target, t) * apply<SoftmaxBackward>({.dim = dim}, u, softmax(x, dim)));
+    v.set(1, row_factors(v.in(0), x, target, weight, t) * apply<SoftmaxBackward>({.dim = dim}, u, softmax(x, dim)));
   }
 }
 
 std::vector<Tensor> CrossEntropyBackward::reference(const std::vector<Tensor>& in, const Attrs& t) {
-  return {backward_reference(in[0], {in[1], in[2], t})};
+  return {backward_reference(in[0], {in[1], in[2], t, in[3]})};
 }
 
 void CrossEntropyBackward::samples(SampleList& s) {
-  for (const Case& c : cases)
-    s.add({s.normal(loss_shape(c.x, c.t.reduction)), s.normal(c.x), class_cycle(c.x)}, c.t, c.note);
+  const auto g = [&](const Case& c) { return s.normal(loss_shape(c.x, c.t.reduction)); };
+  for (const Case& c : cases) s.add({g(c), s.normal(c.x), class_cycle(c.x), Tensor()}, c.t, c.note);
+  for (const Case& c : cases) s.add({g(c), s.normal(c.x), class_cycle(c.x), class_weights(s, c.x)}, c.t, weighted(c.note));
 }
 
 void CrossEntropyBackward::errors(ErrorList& e) {
   index_errors(e, {zeros({})}, "cross_entropy_backward");
-  e.add<ShapeError>({zeros({2}), zeros({2, 3}), zeros({2}, DType::i64)}, Attrs{}, "g is f32[2], wanted []",
+  e.add<ShapeError>({zeros({2}), zeros({2, 3}), zeros({2}, DType::i64), Tensor()}, Attrs{}, "g is f32[2], wanted []",
                     "ShapeError");
 }
 
@@ -211,13 +219,13 @@ void SoftCrossEntropy::vjp(Vjp& v, const Attrs& t) {
   const Tensor x = v.in(0);
   if (v.needs(0)) v.set(0, apply<SoftCrossEntropyBackward>(t, v.g(), x, v.in(1)));
   if (v.needs(1)) {
-    const Tensor k = row_factors(v.g(), x, x, t);
+    const Tensor k = soft_factors(v.g(), x, t);
     v.set(1, -(k * (1 - t.label_smoothing)) * log_softmax(x, class_dim(x.shape())));
   }
 }
 
 std::vector<Tensor> SoftCrossEntropy::reference(const std::vector<Tensor>& in, const Attrs& t) {
-  return {loss_reference({in[0], in[1], t})};
+  return {RowReference{in[0], in[1], t}.losses()};
 }
 
 void SoftCrossEntropy::samples(SampleList& s) {
@@ -241,9 +249,9 @@ void SoftCrossEntropyBackward::run(const Ins& in, const View* out, const Attrs& 
 void SoftCrossEntropyBackward::vjp(Vjp& v, const Attrs& t) {
   const Tensor u = v.g(), x = v.in(1);
   const int dim = class_dim(x.shape());
-  if (v.needs(0)) v.set(0, gradient_in_g<SoftCrossEntropyBackward>(u, x, v.in(2), v.in_meta(0).shape, t));
+  if (v.needs(0)) v.set(0, gradient_in_g<SoftCrossEntropyBackward>(u, x, v.in_meta(0).shape, t, v.in(2)));
   if (!v.needs(1) && !v.needs(2)) return;
-  const Tensor k = row_factors(v.in(0), x, x, t), p = softmax(x, dim);
+  const Tensor k = soft_factors(v.in(0), x, t), p = softmax(x, dim);
   if (v.needs(1)) {
     const Tensor mass = along_classes(v.in(2)) * (1 - t.label_smoothing) + t.label_smoothing;
     v.set(1, k * mass * apply<SoftmaxBackward>({.dim = dim}, u, p));

@@ -1,10 +1,12 @@
-// See loss_support.hpp. Depends on fmt.
+// See loss_support.hpp. Depends on functions.hpp, fmt.
 #include <thalweg/ops/structured/loss_support.hpp>
 
 #include <cmath>
 #include <limits>
 
 #include <fmt/format.h>
+
+#include <thalweg/ops/functions.hpp>
 
 namespace thalweg::ops {
 
@@ -33,6 +35,12 @@ void check_indices(const Ins& in, int i, const Dims& x) {
 void check_probabilities(const Ins& in, int i, int x) {
   require_present(in, i, "target");
   require_floating(in, i, "target");
+  const Dims rows = without_classes(in[x].shape);
+  if (in[i].shape == rows)
+    in.fail<DTypeError>("target", describe(in[i]),
+                        fmt::format("classes i64, i32 or u8 {}, or probabilities {}", to_string(rows),
+                                    describe(in[x].dtype, in[x].shape)),
+                        "class indices are integers; use to()");
   if (in[i].dtype != in[x].dtype)
     in.fail<DTypeError>("target", describe(in[i]), name(in[x].dtype),
                         "operands of different dtypes; use to()");
@@ -56,6 +64,14 @@ void check_classes(const Ins& in, int i, std::int64_t classes, std::int64_t igno
                       "class out of range");
 }
 
+void check_weight(const Ins& in, int i, DType dtype, std::int64_t classes) {
+  if (!in.has(i)) return;
+  if (in[i].dtype != dtype)
+    in.fail<DTypeError>("weight", describe(in[i]), name(dtype), "operands of different dtypes; use to()");
+  if (!(in[i].shape == Dims{classes}))
+    in.fail<ShapeError>("weight", describe(in[i]), to_string(Dims{classes}), "not one number per class");
+}
+
 void check_loss_gradient(const Ins& in, const Dims& x, DType dtype, Reduction reduction) {
   require_present(in, 0, "g");
   const Dims wanted = loss_shape(x, reduction);
@@ -76,12 +92,21 @@ Tensor class_cycle(const Dims& x) {
   return t;
 }
 
+Tensor weight_of_rows(const Tensor& target, const Tensor& weight, std::int64_t ignore, DType dtype) {
+  const Tensor kept = not_equal(target, like(ignore, target));
+  if (!weight.defined()) return kept.to(dtype);
+  const Tensor classes = where(kept, target, zeros_like(target));
+  return where(kept, index_select(weight, 0, classes.reshape({-1})).reshape(target.shape()), 0.0);
+}
+
 // ---- references ----
 
-std::int64_t RowReference::counted() const {
-  std::int64_t n = 0;
-  for_each_index(without_classes(x.shape()), [&](const Dims& row) { n += ignored(row) ? 0 : 1; });
-  return n;
+double RowReference::divisor() const {
+  double total = 0;
+  for_each_index(without_classes(x.shape()), [&](const Dims& row) {
+    if (!ignored(row)) total += soft() ? 1 : weight_at(static_cast<std::int64_t>(value_at(target, row)));
+  });
+  return total;
 }
 
 Dims RowReference::at(const Dims& row, std::int64_t c) const {
@@ -112,7 +137,8 @@ std::vector<double> RowReference::wanted(const Dims& row) const {
     const double hit = soft()                                            ? value_at(target, at(row, c))
                        : value_at(target, row) == static_cast<double>(c) ? 1
                                                                          : 0;
-    q.push_back((1 - options.label_smoothing) * hit + options.label_smoothing / n);
+    const double share = (1 - options.label_smoothing) * hit + options.label_smoothing / n;
+    q.push_back(share == 0 ? 0 : share * weight_at(c));
   }
   return q;
 }
@@ -121,15 +147,27 @@ Tensor RowReference::reduced(const Tensor& each) const {
   if (options.reduction == Reduction::none) return each;
   double total = 0;
   for (double v : each.span<double>()) total += v;
-  if (options.reduction == Reduction::mean) total /= static_cast<double>(counted());
+  if (options.reduction == Reduction::mean) total /= divisor();
   return scalar(total, DType::f64);
+}
+
+Tensor RowReference::losses() const {
+  Tensor each = zeros(without_classes(x.shape()), DType::f64);
+  for_each_index(each.shape(), [&](const Dims& row) {
+    if (ignored(row)) return;
+    const std::vector<double> l = logs(row), q = wanted(row);
+    double loss = 0;
+    for (std::size_t c = 0; c < l.size(); ++c) loss -= q[c] == 0 ? 0 : q[c] * l[c];
+    set_value(each, row, loss);
+  });
+  return reduced(each);
 }
 
 double RowReference::factor(const Tensor& g, const Dims& row) const {
   if (ignored(row)) return 0;
   if (options.reduction == Reduction::none) return value_at(g, row);
   const double one = value_at(g, {});
-  return options.reduction == Reduction::mean ? one / static_cast<double>(counted()) : one;
+  return options.reduction == Reduction::mean ? one / divisor() : one;
 }
 
 }  // namespace thalweg::ops

@@ -240,17 +240,17 @@ void add_weighted_losses(Calls& to) {
   const std::pair<const char*, Reduction> all[] = {
       {" mean", Reduction::mean}, {" sum", Reduction::sum}, {" none", Reduction::none}};
   for (const auto& [name, r] : all) {
-    to[std::string("cross_entropy_weighted") + name] = [w, r = r](const Tensors& x) {
+    to[std::string("cross_entropy weighted") + name] = [w, r = r](const Tensors& x) {
       return cross_entropy(x[0], x[1], w, {.reduction = r});
     };
-    to[std::string("nll_loss_weighted") + name] = [w, r = r](const Tensors& x) {
+    to[std::string("nll_loss weighted") + name] = [w, r = r](const Tensors& x) {
       return nll_loss(x[0], x[1], w, {.reduction = r});
     };
   }
-  to["cross_entropy_weighted smoothing"] = [w](const Tensors& x) {
+  to["cross_entropy weighted smoothing"] = [w](const Tensors& x) {
     return cross_entropy(x[0], x[1], w, {.label_smoothing = 0.2});
   };
-  to["cross_entropy_weighted soft smoothing"] = [w](const Tensors& x) {
+  to["cross_entropy_soft_weighted smoothing"] = [w](const Tensors& x) {
     return cross_entropy(x[0], x[1], w, {.label_smoothing = 0.1});
   };
 }

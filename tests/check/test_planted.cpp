@@ -120,7 +120,7 @@ struct CrossEntropyCountsIgnoredRows : ops::CrossEntropy {
     summed.reduction = Reduction::sum;
     const Tensor x = v.in(0), target = v.in(1);
     v.set(0,
-          apply<ops::CrossEntropyBackward>(summed, v.g(), x, target) / static_cast<double>(target.numel()));
+          apply<ops::CrossEntropyBackward>(summed, v.g(), x, target, Tensor()) / static_cast<double>(target.numel()));
   }
 };
 
