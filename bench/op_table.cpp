@@ -281,7 +281,6 @@ const std::vector<OpEntry>& op_table() {
       {"kl_term", "", &kl},
       {"bce_with_logits", "", &bce},
       {"bce_probability_term", "", [](bool l) { return OpCall{.in = {square(l, 0.05, 0.95), square(l, 0, 1)}}; }},
-      {"keep", "", [](bool l) { return OpCall{.in = {square(l), thalweg::relu(square(l))}}; }, "part of libtorch's dropout"},
       {"relu_gradient", "", [](bool l) { return OpCall{.in = {square(l), thalweg::relu(square(l))}}; }},
       {"matmul", "", &matmul},
       {"matmul", "batched", &batched},

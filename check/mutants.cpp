@@ -165,6 +165,7 @@ constexpr Reason reasons[] = {
     {"atan2.d", "replaced", "a a or b b: both operands are the same"},
     {"gather.vjp expand", "", "zeros, repeated"},
     {"index_select.vjp expand", "", "zeros, repeated"},
+    {"embedding.vjp expand", "", "zeros, repeated"},
     {"max_with_index.vjp expand", "", "zeros, repeated"},
     {"min_with_index.vjp expand", "", "zeros, repeated"},
     {"cross_entropy_soft", "attribute 1",

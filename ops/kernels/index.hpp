@@ -12,7 +12,7 @@ namespace thalweg::kernels {
 /// Row-major position of the first index outside [0, size), or -1 when all are inside. Reads i64 or i32.
 std::int64_t first_out_of_range(const ConstView& index, std::int64_t size) noexcept;
 
-// The next three answer false, and leave dst in part unwritten, when an index is out of range.
+// The next four answer false, and leave dst in part unwritten, when an index is out of range.
 
 /// dst[i,j,k] = src[i, index[i,j,k], k] (dim = 1 shown). index and dst have one shape, of src's rank, and no
 /// extent above src's but along dim. Same dtype on both sides, any.
@@ -27,8 +27,8 @@ bool scatter(const View& dst, int dim, const ConstView& index, const ConstView& 
 bool scatter_add(const ConstView& base, const View& dst, int dim, const ConstView& index,
                  const ConstView& src) noexcept;
 
-/// dst[i,j,k] = src[i, index[j], k]: whole slices; index is 1-d, its length dst's extent along dim.
-void index_select(const ConstView& src, int dim, const ConstView& index, const View& dst) noexcept;
+/// dst[i,j..,k] = src[i, index[j..], k]: whole slices; the index, of any shape, stands in dst's shape where src has dim.
+bool index_select(const ConstView& src, int dim, const ConstView& index, const View& dst) noexcept;
 
 /// dst = base, then dst[i, index[j], k] += src[i,j,k]: whole slices; with zeros the adjoint of index_select. base may
 /// repeat one number (strides of 0).

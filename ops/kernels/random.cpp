@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::int64_t batch_groups = 8;    // 512 words, on the stack
 constexpr std::int64_t grain_batches = 32;  // 16384 words: some 10 us
+constexpr std::int64_t grain_elements = 16384;
 
 /// u < p for u of 24 bits is word >> 8 < this.
 std::uint32_t threshold_of(double p) noexcept { return static_cast<std::uint32_t>(std::ceil(p * 0x1p24)); }
@@ -136,6 +137,56 @@ void dropout_of(const ConstView& src, const View& dst, double p, RandomKey key) 
                });
 }
 
+void scaled(float scale, const float* src, float* dst, std::int64_t n) noexcept {
+  random_blocks().scale_f32(scale, src, dst, n);
+}
+void scaled(double scale, const double* src, double* dst, std::int64_t n) noexcept {
+  random_blocks().scale_f64(scale, src, dst, n);
+}
+
+/// Elements [begin, end) of a slice: all zero, or all of src's times `scale`.
+template <class T>
+void drop_or_scale(bool kept, const CopyPlan& p, std::int64_t begin, std::int64_t end, T scale, const T* src,
+                   T* dst) noexcept {
+  const std::int64_t ds = p.dst[p.rank - 1], ss = p.src[p.rank - 1];
+  walk_rows(p, begin, end, [&](std::int64_t d, std::int64_t s, std::int64_t n, std::int64_t) {
+    T* const to = dst + d;
+    const T* const from = src + s;
+    if (ds == 1 && !kept)
+      std::fill_n(to, n, T{0});
+    else if (ds == 1 && ss == 1)
+      scaled(scale, from, to, n);
+    else
+      for (std::int64_t i = 0; i < n; ++i) to[i * ds] = kept ? from[i * ss] * scale : T{0};
+  });
+}
+
+template <class T>
+void drop_slices(const ConstView& src, const View& dst, double p, RandomKey key) noexcept {
+  const RandomBlocks& table = random_blocks();
+  const std::uint32_t threshold = threshold_of(p);
+  const T scale = static_cast<T>(1 / (1 - p));
+  Dims shape = dst.shape, to = dst.strides, from = src.strides;
+  for (Dims* d : {&shape, &to, &from}) d->erase(0), d->erase(0);
+  const CopyPlan plan = copy_plan(shape, to, from, false);
+  const std::int64_t channels = dst.shape[1];
+  par::chunks(dst.shape[0] * channels * plan.total, grain_elements, [&](std::int64_t begin, std::int64_t end) {
+    std::uint32_t words[random_group];
+    for (std::int64_t slice = begin / plan.total, drawn = -1; begin < end; ++slice) {
+      if (slice / random_group != drawn) {
+        drawn = slice / random_group;
+        table.words(key.seed, key.offset, drawn, 1, words);
+      }
+      const std::int64_t first = slice * plan.total, last = std::min(end, first + plan.total);
+      const std::int64_t n = slice / channels, c = slice % channels;
+      drop_or_scale(words[slice % random_group] >> 8 >= threshold, plan, begin - first, last - first, scale,
+                    src.as<T>() + n * src.strides[0] + c * src.strides[1],
+                    dst.as<T>() + n * dst.strides[0] + c * dst.strides[1]);
+      begin = last;
+    }
+  });
+}
+
 }  // namespace
 
 void random_uniform(const View& dst, double low, double high, RandomKey key) noexcept {
@@ -191,6 +242,14 @@ void dropout(const ConstView& src, const View& dst, double p, RandomKey key) noe
     dropout_of<float>(src, dst, p, key);
   else
     dropout_of<double>(src, dst, p, key);
+}
+
+void dropout_channels(const ConstView& src, const View& dst, double p, RandomKey key) noexcept {
+  if (numel(dst) == dst.shape[0] * dst.shape[1]) return dropout(src, dst, p, key);  // one element for each draw
+  if (dst.dtype == DType::f32)
+    drop_slices<float>(src, dst, p, key);
+  else
+    drop_slices<double>(src, dst, p, key);
 }
 
 }  // namespace thalweg::kernels

@@ -21,6 +21,9 @@ struct RandomBlocks {
                       float* dst, std::int64_t n) = nullptr;
   void (*dropout_f64)(const std::uint32_t* words, std::uint32_t threshold, double scale, const double* src,
                       double* dst, std::int64_t n) = nullptr;
+  /// dst[i] = src[i] * scale.
+  void (*scale_f32)(float scale, const float* src, float* dst, std::int64_t n) = nullptr;
+  void (*scale_f64)(double scale, const double* src, double* dst, std::int64_t n) = nullptr;
 };
 
 /// The table of the instruction set in use.

@@ -131,7 +131,19 @@ void dropout(const std::uint32_t* words, std::uint32_t threshold, T scale, const
   for (; i < n; ++i) dst[i] = words[i] >> 8 < threshold ? T{0} : src[i] * scale;
 }
 
-constexpr RandomBlocks blocks = {words, normal_f32, normal_f64, dropout<float>, dropout<double>};
+template <class T>
+void scaled(T scale, const T* src, T* dst, std::int64_t n) {
+  constexpr Tag<T> d;
+  const auto factor = hn::Set(d, scale);
+  std::int64_t i = 0;
+  for (; i + 4 * width<T> <= n; i += 4 * width<T>)
+    for (std::int64_t j = i; j < i + 4 * width<T>; j += width<T>)
+      hn::StoreU(hn::Mul(hn::LoadU(d, src + j), factor), d, dst + j);
+  for (; i < n; ++i) dst[i] = src[i] * scale;
+}
+
+constexpr RandomBlocks blocks = {words,           normal_f32,    normal_f64,    dropout<float>,
+                                 dropout<double>, scaled<float>, scaled<double>};
 
 }  // namespace
 }  // namespace thalweg::kernels::HWY_NAMESPACE

@@ -91,18 +91,5 @@ struct ReluGradient {
   static double ref(double a, double b) { return b == 0 ? 0 : a; }
 };
 
-struct Keep {
-  struct Attrs {
-    double scale = 1;
-  };
-  static constexpr Row row{.name = "keep", .formula = "y = 0 where b = 0, else scale a", .conditions = 2,
-                           .ulp_f32 = 0.5, .ulp_f64 = 0.5,
-                           .note = "b is a draw of dropout; what it drops is 0, NaN and infinity too"};
-  template <class V> static V f(V a, V b, const Attrs& t) { return select(b == 0, 0, t.scale * a); }
-  template <class V> static V ga_b(V g, V b, const Attrs& t) { return select(b == 0, 0, t.scale * g); }
-  static double ref(double a, double b, const Attrs& t) { return b == 0 ? 0 : t.scale * a; }
-  static std::array<Attrs, 2> attr_samples() { return {{{1}, {1.25}}}; }
-};
-
 using TermOps = List<SquaredDifference, AbsoluteDifference, KlTerm, BceTerm, HuberTerm, BceProbabilityTerm,
-                     ReluGradient, Keep>;
+                     ReluGradient>;

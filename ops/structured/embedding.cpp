@@ -1,5 +1,5 @@
-// Embedding: checks, composition, reference, samples, the public function. Depends on functions.hpp,
-// kernels/index, fmt. Invariant: every index is checked before anything is read, and named by its place.
+// Embedding: checks, kernel call, derivative, reference, samples, the public function. Depends on functions.hpp,
+// kernels/index, fmt. Invariant: every index is checked before its row is read, and named by its place.
 #include <thalweg/ops/structured/embedding.hpp>
 
 #include <fmt/format.h>
@@ -7,6 +7,7 @@
 #include <thalweg/ops/describe.hpp>
 #include <thalweg/ops/functions.hpp>
 #include <thalweg/ops/kernels/index.hpp>
+#include <thalweg/ops/structured/dims.hpp>
 
 namespace thalweg::ops {
 namespace {
@@ -17,48 +18,59 @@ std::int64_t padding_row(const EmbeddingOptions& t, std::int64_t rows) {
   return *t.padding_idx < 0 ? *t.padding_idx + rows : *t.padding_idx;
 }
 
-void check_indices(const Ins& ins, const Tensor& index, std::int64_t rows) {
-  std::int64_t at = kernels::first_out_of_range(index.view(), rows);
-  if (at < 0) return;
-  Dims position = index.shape();
+/// Throws IndexError naming the first index that is no row.
+void fail_index(const Ins& in) {
+  const ConstView& index = in[1];
+  const std::int64_t rows = in[0].shape[0];
+  std::int64_t at = kernels::first_out_of_range(index, rows), offset = 0;
+  Dims position = index.shape;
   for (int d = position.size() - 1; d >= 0; --d) {
-    const std::int64_t extent = index.shape()[d];
-    position[d] = at % extent;
-    at /= extent;
+    position[d] = at % index.shape[d];
+    at /= index.shape[d];
+    offset += position[d] * index.strides[d];
   }
-  ins.fail<IndexError>(
-      fmt::format("index at {}", to_string(position)).c_str(),
-      fmt::format("{}", static_cast<std::int64_t>(value_at(index, position))),
-      rows == 0 ? std::string("no entry: the table is empty") : fmt::format("0 to {}", rows - 1),
-      "index out of range");
+  const std::int64_t value =
+      index.dtype == DType::i64 ? index.as<std::int64_t>()[offset] : index.as<std::int32_t>()[offset];
+  in.fail<IndexError>(fmt::format("index at {}", to_string(position)).c_str(), fmt::format("{}", value),
+                      rows == 0 ? std::string("no entry: the table is empty") : fmt::format("0 to {}", rows - 1),
+                      "index out of range");
 }
 
 }  // namespace
 
-Tensor Embedding::compose(const Tensor* in, int n, const Attrs& t, Loc loc) {
-  const Ins ins{row.name, loc, n, nullptr, 0};
-  const char* const args[] = {"weight", "index"};
-  for (int i = 0; i < 2; ++i)
-    if (!in[i].defined()) ins.fail<ValueError>(args[i], "undefined", "a tensor", "undefined tensor");
-  const Tensor &weight = in[0], &index = in[1];
-  if (weight.dim() != 2) ins.fail<ShapeError>("weight", weight.describe(), "[rows, features]", "not a table");
-  if (index.dtype() != DType::i64 && index.dtype() != DType::i32)
-    ins.fail<DTypeError>("index", index.describe(), "i64 or i32", "not an index");
-  if (index.dim() == max_dims)
-    ins.fail<ShapeError>("index", index.describe(), fmt::format("at most {} dimensions", max_dims - 1),
-                         "no room for a dimension");
-  const std::int64_t rows = weight.shape()[0], padding = padding_row(t, rows);
+void Embedding::infer(const Ins& in, const Attrs& t, Outs& out) {
+  require_present(in, 0, "weight");
+  require_present(in, 1, "index");
+  const ConstView &weight = in[0], &index = in[1];
+  if (weight.shape.size() != 2)
+    in.fail<ShapeError>("weight", describe(weight), "[rows, features]", "not a table");
+  if (index.dtype != DType::i64 && index.dtype != DType::i32)
+    in.fail<DTypeError>("index", describe(index), "i64 or i32", "not an index");
+  if (index.shape.size() == max_dims)
+    in.fail<ShapeError>("index", describe(index), fmt::format("at most {} dimensions", max_dims - 1),
+                        "no room for a dimension");
+  const std::int64_t rows = weight.shape[0], padding = padding_row(t, rows);
   if (t.padding_idx && (padding < 0 || padding >= rows))
-    ins.fail<IndexError>("padding_idx", fmt::format("{}", *t.padding_idx),
-                         fmt::format("{} to {}", -rows, rows - 1), "no such row");
-  check_indices(ins, index, rows);
-  const Tensor flat = reshape({index, loc}, {-1});
-  Tensor y = index_select({weight, loc}, 0, flat);
-  if (padding >= 0 && y.requires_grad())
-    y = where(unsqueeze(not_equal(flat, like(padding, flat)), 1), y, y.detach());
-  Dims shape = index.shape();
-  shape.push_back(weight.shape()[1]);
-  return reshape(y, shape);
+    in.fail<IndexError>("padding_idx", fmt::format("{}", *t.padding_idx),
+                        fmt::format("{} to {}", -rows, rows - 1), "no such row");
+  Dims shape = index.shape;
+  shape.push_back(weight.shape[1]);
+  out.add(weight.dtype, shape);
+}
+
+void Embedding::run(const Ins& in, const View* out, const Attrs&) {
+  if (!kernels::index_select(in[0], 0, in[1], out[0])) fail_index(in);
+}
+
+void Embedding::vjp(Vjp& v, const Attrs& t) {
+  const Meta table = v.in_meta(0);
+  const std::int64_t rows = table.shape[0], features = table.shape[1], padding = padding_row(t, rows);
+  const Tensor index = v.in(1), flat = reshape(index, {index.numel()});
+  const Tensor g = reshape(v.g(), {index.numel(), features}), zero = scalar(0, table.dtype);
+  if (padding < 0) return v.set(0, index_add(expand(zero, table.shape), 0, flat, g));
+  // What would go to the padding's row goes to one more row, which is then left out.
+  const Tensor wide = flat.to(DType::i64), to = where(not_equal(wide, like(padding, wide)), wide, like(rows, wide));
+  v.set(0, slice(index_add(expand(zero, {rows + 1, features}), 0, to, g), 0, 0, rows));
 }
 
 std::vector<Tensor> Embedding::reference(const std::vector<Tensor>& in, const Attrs&) {

@@ -1,5 +1,5 @@
-// Rows of a table by indices of any shape. Depends on op.hpp, sample.hpp, functions/index.hpp. Invariant:
-// composed of index_select, so that its gradient is index_add and any order of derivative exists.
+// Rows of a table by indices of any shape. Depends on op.hpp, sample.hpp, functions/index.hpp; the kernel is
+// index_select of ops/kernels/index.hpp. Invariant: the gradient is index_add, so any order of derivative exists.
 #pragma once
 
 #include <thalweg/ops/functions/index.hpp>
@@ -17,7 +17,10 @@ struct Embedding {
   using Attrs = EmbeddingOptions;
   static constexpr bool linear = true;
   static constexpr int n_in = 2;
-  static Tensor compose(const Tensor* in, int n, const Attrs& t, Loc loc);
+  static constexpr NeedMask needs[] = {need_input(1)};
+  static void infer(const Ins& in, const Attrs& t, Outs& out);
+  static void run(const Ins& in, const View* out, const Attrs& t);
+  static void vjp(Vjp& v, const Attrs& t);
   static std::vector<Tensor> reference(const std::vector<Tensor>& in, const Attrs& t);
   static void samples(SampleList& s);
   static void errors(ErrorList& e);

@@ -124,9 +124,9 @@ void IndexSelect::infer(const Ins& in, const Attrs& t, Outs& out) {
   shape[d] = in[1].shape[0];
   out.add(in[0].dtype, shape);
 }
-void IndexSelect::check(const Ins& in, const Attrs& t) { check_range_along(in, t.dim); }
 void IndexSelect::run(const Ins& in, const View* out, const Attrs& t) {
-  kernels::index_select(in[0], resolved_dim(t.dim, in[0].shape.size()), in[1], out[0]);
+  const bool good = kernels::index_select(in[0], resolved_dim(t.dim, in[0].shape.size()), in[1], out[0]);
+  if (!good) check_range_along(in, t.dim);
 }
 void IndexSelect::vjp(Vjp& v, const Attrs& t) {
   v.set(0, index_add(zero_of(v.in_meta(0)), static_cast<int>(t.dim), v.in(1), v.g()));

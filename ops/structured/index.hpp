@@ -1,6 +1,6 @@
 // Ops that read or write where an index tensor says. Depends on op.hpp and sample.hpp; kernels in
 // ops/kernels/index.hpp. Invariant: index ranges are checked in check(), and kernels trust them, but for
-// gather and scatter_add, whose kernels look at each line of a long index just before they use it.
+// gather, scatter_add and index_select, whose kernels look at a stretch of the index just before they use it.
 #pragma once
 
 #include <thalweg/ops/op.hpp>
@@ -54,7 +54,6 @@ struct IndexSelect {
   static constexpr NeedMask needs[] = {need_input(1)};
   using Attrs = IndexAttrs;
   static void infer(const Ins& in, const Attrs& t, Outs& out);
-  static void check(const Ins& in, const Attrs& t);
   static void run(const Ins& in, const View* out, const Attrs& t);
   static void vjp(Vjp& v, const Attrs& t);
   static std::vector<Tensor> reference(const std::vector<Tensor>& in, const Attrs& t);

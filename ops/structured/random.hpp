@@ -33,7 +33,9 @@ struct DropoutChannels {
                            .formula = "y[n,c,..] = x[n,c,..] / (1 - p) where u[n,c] >= p, else 0"};
   static constexpr bool linear = true;
   static constexpr bool random = true;
-  static Tensor compose(const Tensor* in, int n, const Attrs& t, Loc loc);
+  static void infer(const Ins& in, const Attrs& t, Outs& out);
+  static void run(const Ins& in, const View* out, const Attrs& t);
+  static void vjp(Vjp& v, const Attrs& t);
   static std::vector<Tensor> reference(const std::vector<Tensor>& in, const Attrs& t);
   static void samples(SampleList& s);
   static void errors(ErrorList& e);

@@ -1,5 +1,5 @@
-// Dropout of channels and alpha dropout: composed of a draw of dropout and selections. Depends on
-// functions.hpp, library.hpp, fmt. Invariant: what is dropped is chosen, never multiplied away, so NaN and
+// Dropout of channels, and alpha dropout, which is composed of a draw of dropout and a selection. Depends on
+// functions.hpp, kernels/random, fmt. Invariant: what is dropped is chosen, never multiplied away, so NaN and
 // infinity go too.
 #include <cmath>
 #include <string>
@@ -7,7 +7,8 @@
 #include <fmt/format.h>
 
 #include <thalweg/ops/functions.hpp>
-#include <thalweg/ops/library.hpp>
+#include <thalweg/ops/kernels/random.hpp>
+#include <thalweg/ops/structured/dims.hpp>
 #include <thalweg/ops/structured/random.hpp>
 
 namespace thalweg::ops {
@@ -15,11 +16,9 @@ namespace {
 
 constexpr double alpha_limit = -1.7580993408473766;  // selu at -infinity
 
-void check(const char* op, const Tensor& x, double p, Loc loc) {
-  const Ins ins{op, loc, 1, nullptr, 0};
-  if (!x.defined()) ins.fail<ValueError>("x", "undefined", "a tensor", "undefined tensor");
-  if (!is_floating(x.dtype())) ins.fail<DTypeError>("x", x.describe(), "f32 or f64", "not a floating tensor");
-  if (!(p >= 0 && p <= 1)) ins.fail<ValueError>("p", fmt::format("{}", p), "0 to 1", "not a probability");
+void check(const Ins& in, DType dtype, const std::string& given, double p) {
+  if (!is_floating(dtype)) in.fail<DTypeError>("x", given, "f32 or f64", "not a floating tensor");
+  if (!(p >= 0 && p <= 1)) in.fail<ValueError>("p", fmt::format("{}", p), "0 to 1", "not a probability");
 }
 
 /// Not 0 where a draw keeps.
@@ -67,18 +66,19 @@ void variant_errors(ErrorList& e, const char* op) {
 
 }  // namespace
 
-Tensor DropoutChannels::compose(const Tensor* in, int, const Attrs& t, Loc loc) {
-  const Tensor& x = in[0];
-  check(row.name, x, t.p, loc);
-  if (x.dim() < 2)
-    Ins{row.name, loc, 1, nullptr, 0}.fail<ShapeError>("x", x.describe(), "[N, C] or [N, C, ..]",
-                                                       "no channel dimension");
-  Dims channels = Dims::filled(x.dim(), 1);
-  channels[0] = x.shape()[0];
-  channels[1] = x.shape()[1];
-  return apply<Keep>({.scale = t.p < 1 ? 1 / (1 - t.p) : 1}, Arg(x, loc),
-                     Arg(draw(channels, x.dtype(), t), loc));
+void DropoutChannels::infer(const Ins& in, const Attrs& t, Outs& out) {
+  require_present(in, 0, "x");
+  check(in, in[0].dtype, describe(in[0]), t.p);
+  if (in[0].shape.size() < 2)
+    in.fail<ShapeError>("x", describe(in[0]), "[N, C] or [N, C, ..]", "no channel dimension");
+  out.add(in[0].dtype, in[0].shape);
 }
+
+void DropoutChannels::run(const Ins& in, const View* out, const Attrs& t) {
+  kernels::dropout_channels(in[0], out[0], t.p, t.key);
+}
+
+void DropoutChannels::vjp(Vjp& v, const Attrs& t) { v.set(0, apply<DropoutChannels>(t, v.g())); }
 
 std::vector<Tensor> DropoutChannels::reference(const std::vector<Tensor>& in, const Attrs& t) {
   Tensor y = zeros(in[0].shape(), DType::f64);
@@ -98,7 +98,9 @@ void DropoutChannels::errors(ErrorList& e) {
 
 Tensor AlphaDropout::compose(const Tensor* in, int, const Attrs& t, Loc loc) {
   const Tensor& x = in[0];
-  check(row.name, x, t.p, loc);
+  const Ins ins{row.name, loc, 1, nullptr, 0};
+  if (!x.defined()) ins.fail<ValueError>("x", "undefined", "a tensor", "undefined tensor");
+  check(ins, x.dtype(), x.describe(), t.p);
   const AlphaNumbers a = alpha_numbers(t.p);
   const Tensor keep = draw(x.shape(), x.dtype(), t);
   return where(not_equal(keep, like(0, keep)), x * a.scale + a.shift, like(a.dropped, x));

@@ -368,7 +368,6 @@ const std::map<std::string, const char*> without_twin{
     {"dropout", "the numbers drawn differ"},
     {"dropout_channels", "the numbers drawn differ"},
     {"alpha_dropout", "the numbers drawn differ"},
-    {"keep", "no public function in torch; what dropout does with its draw"},
     {"max_pool2d_backward", "no public function in torch; the gradient of max_pool2d"},
     {"max_pool2d_gather", "no public function in torch; the second derivative of max_pool2d"},
     {"batch_norm_backward", "no public function in torch; the gradient of batch_norm"},

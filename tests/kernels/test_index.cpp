@@ -3,6 +3,7 @@
 #include <kernels/kernel_support.hpp>
 #include <thalweg/ops/kernels/copy.hpp>
 #include <thalweg/ops/kernels/index.hpp>
+#include <thalweg/ops/kernels/stream.hpp>
 
 using namespace kernel_test;
 namespace kernels = thalweg::kernels;
@@ -230,4 +231,64 @@ TEST_CASE("selection of single elements, in every order of memory, on every numb
       CHECK(out.guards_intact());
     }
   });
+}
+
+TEST_CASE("selection by an index of any shape takes its place among the dimensions, and finds what is out of range") {
+  const Dims shapes[] = {{6, 300}, {6, 1}, {6, 20000}, {6, 0}};  // rows, elements, slices shared out, nothing
+  for (const Dims& shape : shapes)
+    for (Layout layout : all_layouts) {
+      Array<float> src(shape, layout), out({70, 3, shape[1]}, layout == Layout::transposed ? Layout::dense : layout);
+      Array<std::int32_t> index({70, 3}, layout);
+      src.random(5);
+      index.generate([](std::int64_t i) { return i * 7 % 6; });
+      CHECK(kernels::index_select(src.view(), 0, index.view(), out.view()));
+      std::int64_t wrong = 0;
+      for (std::int64_t i = 0; i < out.size(); ++i)
+        wrong += out[i] != src[index[i / shape[1]] * shape[1] + i % shape[1]];
+      CHECK(wrong == 0);
+      for (const std::int64_t bad : {0, 100, 209})
+        for (const int value : {-1, 6, INT32_MIN, INT32_MAX}) {
+          index.generate([&](std::int64_t i) { return i == bad ? value : i * 7 % 6; });
+          CHECK_FALSE(kernels::index_select(src.view(), 0, index.view(), out.view()));
+        }
+      CHECK(out.guards_intact());
+    }
+  Array<double> src({2, 5, 3}), out({2, 4, 2, 3});
+  Array<std::int64_t> index({4, 2}, Layout::transposed), none({0, 2});
+  src.random(6);
+  index.generate([](std::int64_t i) { return i * 3 % 5; });
+  CHECK(kernels::index_select(src.view(), 1, index.view(), out.view()));
+  for (std::int64_t i = 0; i < out.size(); ++i)
+    CHECK(out[i] == src[(i / 24 * 5 + i / 3 % 8 * 3 % 5) * 3 + i % 3]);
+  Array<double> nothing({2, 0, 2, 3});
+  CHECK(kernels::index_select(src.view(), 1, none.view(), nothing.view()));
+}
+
+TEST_CASE("results larger than the caches: rows selected and rows added to, on every number of threads") {
+  constexpr std::int64_t rows = 65000, length = 131, sources = 9000;
+  Array<float> few({300, length}), many({rows, length}), src({sources, length}), base({rows, length});
+  few.random(7), src.random(8), base.random(9);
+  Array<std::int64_t> chosen({rows}), places({sources});
+  chosen.generate([](std::int64_t i) { return i * i % 300; });
+  places.generate([&](std::int64_t i) { return i * i % rows; });
+  REQUIRE(many.size() * 4 > thalweg::kernels::stream_bytes);
+  const float half = 0.5F;
+  const thalweg::ConstView halves(&half, thalweg::DType::f32, {rows, length}, {0, 0});
+  std::vector<float> want = base.values(), want_halves(want.size(), half);
+  for (std::int64_t i = 0; i < src.size(); ++i) {
+    const auto at = static_cast<std::size_t>(places[i / length] * length + i % length);
+    want[at] += src[i];
+    want_halves[at] += src[i];
+  }
+  on_threads([&] {
+    CHECK(kernels::index_select(few.view(), 0, chosen.view(), many.view()));
+    std::int64_t wrong = 0;
+    for (std::int64_t i = 0; i < many.size(); ++i) wrong += many[i] != few[i / length * (i / length) % 300 * length + i % length];
+    CHECK(wrong == 0);
+    kernels::index_add(base.view(), many.view(), 0, places.view(), src.view());
+    CHECK(same_bits(many.values(), want));
+    kernels::index_add(halves, many.view(), 0, places.view(), src.view());
+    CHECK(same_bits(many.values(), want_halves));
+  });
+  CHECK(many.guards_intact());
 }

@@ -159,3 +159,33 @@ TEST_CASE("dropout keeps, scales and zeroes by the position's number, in place a
   kernels::random_bernoulli(mask.view(), 1, key);
   for (std::int64_t i = 0; i < mask.size(); ++i) REQUIRE(mask[i]);
 }
+
+TEST_CASE("dropout of channels: one number for each slice, whatever its size and place; what is dropped is not read") {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  on_targets([&] {
+    for (const Dims& shape : {Dims{3, 40, 5, 7}, Dims{9, 2, 4111}, Dims{1, 2, 40000}, Dims{130, 3}, Dims{2, 3, 0}})
+      for (Layout layout : all_layouts)
+        for (double p : {0.0, 0.3, 1.0}) {
+          Array<float> x(shape, layout), y(shape, layout);
+          Array<double> wide(shape), wide_y(shape, layout);
+          x.random(1), wide.random(2);
+          const std::int64_t slice = std::max<std::int64_t>(1, x.size() / (shape[0] * shape[1]));
+          const auto dropped = [&](std::int64_t i) { return thalweg::philox_uniform_f32(word(i / slice)) < p; };
+          for (std::int64_t i = 0; i < x.size(); ++i)
+            if (dropped(i)) x[i] = static_cast<float>(nan), wide[i] = nan;
+          kernels::dropout_channels(x.view(), y.view(), p, key);
+          kernels::dropout_channels(wide.view(), wide_y.view(), p, key);
+          std::vector<float> want(static_cast<std::size_t>(x.size()));
+          std::int64_t wrong = 0;
+          for (std::int64_t i = 0; i < x.size(); ++i) {
+            if (!dropped(i)) want[static_cast<std::size_t>(i)] = x[i] * static_cast<float>(1 / (1 - p));
+            wrong += wide_y[i] != (dropped(i) ? 0 : wide[i] * (1 / (1 - p)));
+          }
+          CHECK(wrong == 0);
+          CHECK(same_bits(y.values(), want));
+          CHECK((y.guards_intact() && wide_y.guards_intact()));
+          kernels::dropout_channels(x.view(), x.view(), p, key);
+          CHECK(same_bits(x.values(), want));
+        }
+  });
+}

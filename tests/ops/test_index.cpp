@@ -2,6 +2,8 @@
 // bad entry.
 #include <doctest/doctest.h>
 
+#include <cmath>
+#include <limits>
 #include <string>
 
 #include <thalweg/thalweg.hpp>
@@ -126,4 +128,43 @@ TEST_CASE("gather and scatter_add name the first index out of range wherever it 
           CHECK(said.find("index out of range") != std::string::npos);
         }
       }
+}
+
+TEST_CASE("an embedding's padding gets exactly 0 whatever flows into it, in every order of derivative") {
+  const Tensor table = counted({5, 2}).set_requires_grad();
+  const Tensor index = from<std::int32_t>({3, 1, 4, 3, 1, 0}, {2, 3}).t();
+  const Tensor g = counted({3, 2, 2}).set_requires_grad();
+  const double infinite = std::numeric_limits<double>::infinity();
+  const Tensor odd = where(unsqueeze(not_equal(index, like(1, index)), 2), g, like(infinite, g));
+  for (const std::int64_t padding : {1, -4})
+    for (const Tensor& flow : {g, odd}) {
+      const Tensor y = embedding(table, index, {.padding_idx = padding});
+      CHECK(y.shape() == Dims{3, 2, 2});
+      CHECK(y.contiguous().data<double>()[4] == 2);  // padding is looked up like any other row
+      const Tensor d = grad({y}, {table}, {.grad_outputs = {flow}, .retain_graph = true, .create_graph = true})[0];
+      const double expected[] = {10, 11, 0, 0, 0, 0, 0 + 2, 1 + 3, 8, 9};
+      for (int i = 0; i < 10; ++i) CHECK(d.contiguous().data<double>()[i] == expected[i]);
+      CHECK_FALSE(std::signbit(d.contiguous().data<double>()[2]));
+      const Tensor second = grad({d}, {g}, {.grad_outputs = {counted({5, 2}) + 1.0}, .retain_graph = true})[0];
+      const double back[] = {7, 8, 7, 8, 0, 0, 0, 0, 9, 10, 1, 2};
+      for (int i = 0; i < 12; ++i) CHECK(second.contiguous().data<double>()[i] == back[i]);
+    }
+}
+
+TEST_CASE("an embedding names the first bad index by its place, in a table of any width") {
+  for (const std::int64_t features : {0, 1, 3, 20000})
+    for (const std::int64_t bad : {0, 41, 99}) {
+      Tensor index = zeros({20, 5}, DType::i64);
+      index.mutable_data<std::int64_t>()[bad] = 7;
+      index.mutable_data<std::int64_t>()[99] = 7;
+      std::string said;
+      try {
+        embedding(ones({7, features}), index);
+      } catch (const IndexError& e) {
+        said = e.what();
+      }
+      INFO(said);
+      const std::string place = std::to_string(bad / 5) + "," + std::to_string(bad % 5);
+      CHECK(said.find("embedding: index out of range: index at [" + place + "] is 7, wanted 0 to 6") == 0);
+    }
 }
