@@ -63,25 +63,37 @@ struct SpreadOp : SumOp {
   }
 };
 
-/// The lanes joined pairwise, halves first. (Through memory, because the scalar target knows no upper half.)
+/// The lanes joined pairwise, halves first.
 template <class Join, class D>
-HWY_INLINE hn::TFromD<D> total(D d, hn::Vec<D> v, const Join& join) {
+HWY_INLINE hn::TFromD<D> total(D, hn::Vec<D> v, [[maybe_unused]] const Join& join) {
   if constexpr (hn::MaxLanes(D()) == 1) {
     return hn::GetLane(v);
   } else {
+#if HWY_TARGET != HWY_SCALAR  // which knows no halves
     const hn::Half<D> half;
-    HWY_ALIGN hn::TFromD<D> lanes[hn::MaxLanes(D())];
-    hn::Store(v, d, lanes);
-    return total(half, join(hn::Load(half, lanes), hn::LoadU(half, lanes + hn::MaxLanes(half))), join);
+    return total(half, join(hn::LowerHalf(half, v), hn::UpperHalf(half, v)), join);
+#endif
   }
+}
+
+constexpr std::int64_t long_row = 8192;  // bytes: a row that goes on with another block, or with one more row like it
+
+/// Asks for n elements far behind x, past the end of its memory page, where the hardware stops to look ahead.
+template <class T>
+HWY_INLINE void ask_far(const T* x, std::int64_t n) {
+  const std::uintptr_t at = reinterpret_cast<std::uintptr_t>(x) + 12288;
+  for (std::uintptr_t b = 0; b < static_cast<std::uintptr_t>(n) * sizeof(T); b += 64)
+    __builtin_prefetch(reinterpret_cast<const void*>(at + b));
 }
 
 template <class Op, class T>
 HWY_INLINE double wide_fold(const Op& op, const T* x, std::int64_t n, double rest) {
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(wide));
   WideLanes a = hn::Set(wide, Op::identity), b = a, c = a, d = a;
+  const bool goes_on = n * static_cast<std::int64_t>(sizeof(T)) >= long_row;
   std::int64_t i = 0;
   for (; i + 4 * lanes <= n; i += 4 * lanes) {
+    if (goes_on) ask_far(x + i, 4 * lanes);
     a = op.take(a, load_wide(x + i));
     b = op.take(b, load_wide(x + i + lanes));
     c = op.take(c, load_wide(x + i + 2 * lanes));
