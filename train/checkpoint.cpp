@@ -22,7 +22,8 @@ constexpr int format_version = 1;  // the checksum is that of io::save_checked()
 constexpr const char* library_version = "0.1.0";
 const std::string version_key = "thalweg.checkpoint";
 const std::string library_key = "thalweg.version";
-const std::string kind_key = "thalweg.run.";  // and the name
+const std::string kind_key = "thalweg.run.";         // and the name
+constexpr std::string_view model_prefix = "model.";  // as fit() names it
 constexpr std::string_view prefix = "checkpoint-", suffix = ".safetensors", old_suffix = ".old";
 
 [[noreturn, gnu::cold]] void throw_io(const std::string& path, const char* what,
@@ -58,8 +59,7 @@ std::string value_of(const io::Metadata& metadata, const std::string& key) {
   return it == metadata.end() ? std::string("none") : io::printable(it->second);
 }
 
-/// Throws where a whole file is not one that this run can go on from.
-void check_kind(const io::TensorFile& file, const io::Metadata& kind, const std::string& name, Loc loc) {
+void check_version(const io::TensorFile& file, const std::string& name, Loc loc) {
   const std::string version = value_of(file.metadata, version_key);
   if (version != fmt::format("{}", format_version))
     throw_error<FormatError>(
@@ -69,6 +69,11 @@ void check_kind(const io::TensorFile& file, const io::Metadata& kind, const std:
          .wanted = fmt::format("{} (this is version {})", format_version, library_version),
          .what = "format version that this library does not read",
          .loc = loc});
+}
+
+/// Throws where a whole file is not one that this run can go on from.
+void check_kind(const io::TensorFile& file, const io::Metadata& kind, const std::string& name, Loc loc) {
+  check_version(file, name, loc);
   std::string given, wanted;
   for (const auto& [key, value] : kind) {
     const std::string saved = value_of(file.metadata, kind_key + key);
@@ -98,6 +103,27 @@ void visit_generator(io::StateVisitor& f, const std::string& name, Generator& ge
 void visit_model(io::StateVisitor& f, nn::ModuleRef model) {
   for (auto& [name, tensor] : nn::detail::state_dict(model)) f(name, tensor);
   for (auto& [name, generator] : nn::detail::named_generators(model)) visit_generator(f, name, *generator);
+}
+
+void detail::load_weights(nn::ModuleRef model, const std::string& path, Loc loc) {
+  io::TensorFile file = io::load_file(path);
+  io::NamedTensors weights;
+  if (file.metadata.count(version_key) == 0) {
+    weights = std::move(file.tensors);
+  } else {
+    check_version(file, io::printable(path), loc);
+    // A generator's seed and offset stand among the model's tensors, but are none of them.
+    const auto of_generator = [&file](const std::string& name) {
+      const std::size_t dot = name.rfind('.');
+      const std::string owner = name.substr(0, dot), part = name.substr(dot);
+      return (part == ".seed" && file.find(owner + ".offset")) ||
+             (part == ".offset" && file.find(owner + ".seed"));
+    };
+    for (const auto& [name, tensor] : file.tensors)
+      if (name.starts_with(model_prefix) && !of_generator(name))
+        weights.emplace_back(name.substr(model_prefix.size()), tensor);
+  }
+  nn::detail::load_state_dict(model, weights, {}, loc);
 }
 
 std::string Restored::describe() const {

@@ -25,6 +25,18 @@ void visit_model(io::StateVisitor& f, const M& model) {
   visit_model(f, nn::module_ref(model));
 }
 
+namespace detail {
+void load_weights(nn::ModuleRef model, const std::string& path, Loc loc);
+}
+
+/// Puts the parameters and buffers in the file at `path` into `model`: all of a file that
+/// io::save(path, nn::state_dict(model)) wrote, or of a checkpoint of fit() those of its model. Throws what
+/// io::load() and nn::load_state_dict() do, and FormatError for a checkpoint of another format version.
+template <class M>
+void load_weights(M& model, const std::string& path, Loc loc = Loc::here()) {
+  detail::load_weights(nn::module_ref(model), path, loc);
+}
+
 /// What restore() found.
 struct Restored {
   struct Skipped {
@@ -44,9 +56,13 @@ struct Restored {
 struct CheckpointOptions {
   std::string directory{};       ///< for this run alone; empty: none are saved
   std::int64_t every_steps = 0;  ///< batches after which one is saved within an epoch; 0: at its end alone
-  double every_seconds = 0;      ///< the same in seconds
-  int keep = 3;                  ///< the newest that stay
+  /// The same in seconds, but never before 50 times what the last save took: the time that goes into saving
+  /// within an epoch stays below 2 %.
+  double every_seconds = 0;
+  int keep = 3;         ///< the newest that stay
   bool resume = false;  ///< go on from the newest whole one; without, those that are there are set aside
+  /// Settings of one's own that a resumed run must share with the one it goes on from: {{"--lr", "0.001"}}.
+  io::Metadata settings{};
   /// Told what `resume` found before the training begins; none: it is printed on stderr.
   std::function<void(const Restored&)> restored{};
 };

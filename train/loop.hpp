@@ -57,6 +57,8 @@ class Loop {
   double epoch_seconds_ = 0;        // of it, in earlier runs
   double seconds_ = 0;              // of all earlier runs
   Stopwatch epoch_clock_, clock_, since_save_;
+  double save_seconds_ = 0;  // that the last save took
+  io::Metadata kind_;        // of this run's checkpoints
   std::optional<Checkpoints> checkpoints_;
 };
 

@@ -35,15 +35,16 @@ po::options_description description(const Program& program) {
   add("limit", text("N"), "use the first N training images only, 10 or more (all)");
   if (program.augments) add("no-augment", "train on the images as they are");
   add("checkpoints", text("DIR"),
-      fmt::format("keep the state of the run there after each epoch; 'none' for none ({})",
+      fmt::format("keep the state of the run there, saved after each epoch and every 2 s (or less often: saving "
+                  "takes at most 2 % of the time); 'none' for none ({})",
                   program.checkpoints ? default_checkpoints(program) : "none")
           .c_str());
-  add("save-every", text("N"), "and after every N steps within an epoch");
+  add("save-every", text("N"), "within an epoch every N steps instead of by time");
   add("resume", "go on from the newest valid checkpoint, with the flags of the run that wrote it");
   add("json", text("FILE"), "write a JSON object a line: each epoch, then the result");
   add("report", text("FILE"), "write an HTML page: curves, confusion matrix, the worst errors");
   add("save", text("FILE"), "write the trained parameters as safetensors");
-  add("load", text("FILE"), "start from the parameters in FILE");
+  add("load", text("FILE"), "start from the parameters in FILE, which --save or --checkpoints wrote");
   add("quiet", "print the result only");
   add("help", "print this");
   return d;

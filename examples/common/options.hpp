@@ -31,7 +31,7 @@ struct Options {
   std::int64_t limit = 0;  ///< 0: all training images
   std::string data_dir, json, save, load, report;
   std::string checkpoints;  ///< directory; empty: none
-  std::int64_t save_every = 0;  ///< steps between checkpoints within an epoch; 0: at its end alone
+  std::int64_t save_every = 0;  ///< steps between checkpoints within an epoch; 0: by time
   bool resume = false;
   bool augment = true;
   bool quiet = false;

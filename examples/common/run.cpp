@@ -71,7 +71,13 @@ train::FitOptions fit_options(const Options& options, const Task& task, std::uin
                         .stop = [] { return interrupted != 0; }};
   if (task.validation_split == 0) fit.validation = task.test;
   if (!options.json.empty()) fit.callbacks.push_back(train::JsonLogger(options.json));
-  fit.checkpoint = {.directory = options.checkpoints, .every_steps = options.save_every, .resume = options.resume};
+  fit.checkpoint = {.directory = options.checkpoints,
+                    .every_steps = options.save_every,
+                    .every_seconds = options.save_every > 0 ? 0.0 : 2.0,
+                    .resume = options.resume,
+                    .settings = {{"--model", options.model},
+                                 {"--lr", fmt::format("{}", options.lr)},
+                                 {"--seed", fmt::format("{}", options.seed)}}};
   return fit;
 }
 
@@ -118,7 +124,7 @@ int run(const Program& program, const Options& options,
   if (options.threads > 0) par::set_num_threads(options.threads);
   Generator generator(options.seed);
   Task task = make(options, generator);
-  if (!options.load.empty()) nn::load_state_dict(task.model, io::load(options.load));
+  if (!options.load.empty()) train::load_weights(task.model, options.load);
   train::FitOptions fit = fit_options(options, task, nn::derive_seed(&generator));
   const train::RunReport page = page_of(program, options, task);
   if (!options.report.empty()) fit.callbacks.push_back(train::HtmlReport(options.report, {.page = page}));

@@ -69,6 +69,43 @@ grep -q "$newest" err out || { cat err out; fail 'the damaged checkpoint is not 
 [ "$(hash_in part.json)" = "$whole" ] || fail 'after a damaged checkpoint the parameters differ'
 
 # Other flags than those of the run that is resumed are refused.
-if train part.json --checkpoints part --resume --seed 5 >out 2>err; then fail '--resume with another --seed'; fi
-grep -q seed err || { cat err; fail 'the message does not name the seed'; }
+for change in 's/$/ --seed 5/--seed' 's/$/ --lr 0.01/--lr' 's/$/ --no-augment/transform' 's/mlp/vgg/--model' \
+  's/size 64/size 32/batch_size' 's/limit 640/limit 320/examples'; do
+  name=${change##*/}
+  # shellcheck disable=SC2046
+  if "$program" $(echo "$flags" | sed "${change%"$name"}") --checkpoints part --resume >out 2>err; then
+    fail "--resume with another $name"
+  fi
+  grep -qe "nothing was loaded.*$name" err || { cat err; fail "the message does not name $name"; }
+done
+
+# --load takes the parameters from a checkpoint and from what --save wrote: the same first epoch from either.
+newest=$(find whole -name '*.safetensors' | sort | tail -n 1)
+train load1.json --checkpoints whole --resume --save weights.safetensors --quiet 2>err
+[ "$(hash_in load1.json)" = "$whole" ] || fail 'the finished run has other parameters'
+flags='--data-dir data --model mlp --limit 128 --epochs 1 --checkpoints none'
+train load1.json --load weights.safetensors --quiet
+train load2.json --load "$newest" --quiet
+[ "$(hash_in load1.json)" = "$(hash_in load2.json)" ] || fail '--load of a checkpoint'
+train load2.json --quiet
+[ "$(hash_in load1.json)" != "$(hash_in load2.json)" ] || fail '--load changes nothing'
+
+# Without any flag for it, the state is saved within an epoch by the clock, and a kill there loses no more than that.
+for limit in 1000 4000 16000; do
+  rm -rf cifar10-checkpoints
+  "$program" --data-dir data --model mlp --limit "$limit" --epochs 1 --batch-size 1 --json clock.json >out 2>err &
+  running=$!
+  while kill -0 "$running" 2>/dev/null && [ -z "$(find cifar10-checkpoints -name '*.safetensors' 2>/dev/null)" ]; do
+    sleep 0.05
+  done
+  kill -9 "$running" 2>/dev/null && break  # else it was at its end: a quick machine, which needs more images
+done
+wait "$running" 2>/dev/null || true
+flags="--data-dir data --model mlp --limit $limit --epochs 1 --batch-size 1"
+train clock.json --resume >out 2>err || { cat err; fail 'no end after a kill within the epoch'; }
+step=$(sed -n 's/.*resumed from .*(step \([0-9]*\)).*/\1/p' err)
+case $((${step:-0} > 0 && ${step:-0} < limit)) in 0) cat err; fail "resumed from step '$step' of $limit" ;; esac
+train once.json --checkpoints none --quiet
+[ "$(hash_in clock.json)" = "$(hash_in once.json)" ] || fail 'saving by the clock changes the parameters'
+echo "cifar10: by the clock, resumed from step $step of $limit"
 echo 'cifar10: all expectations met'

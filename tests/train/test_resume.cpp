@@ -5,6 +5,7 @@
 #include <thalweg/autograd/tensor/factories.hpp>
 #include <thalweg/nn/nn.hpp>
 #include <thalweg/optim/optim.hpp>
+#include <thalweg/train/stopwatch.hpp>
 #include <thalweg/train/train.hpp>
 
 #include "io/files.hpp"
@@ -133,19 +134,60 @@ TEST_CASE("resume: without it a training begins anew and sets aside the checkpoi
   CHECK(dir.entries() == 4);
 }
 
-TEST_CASE("resume: every_steps and every_seconds save within an epoch") {
+TEST_CASE("resume: every_steps saves within an epoch") {
   TempDir dir;
-  Run a(dir / "a");
+  Run a(dir.path());
   a.options.epochs = 1;
   a.options.checkpoint.every_steps = 2;
   a.fit();
-  CHECK(steps(dir / "a") == std::vector<std::int64_t>{5, 4, 2});
-  Run b(dir / "b");
-  b.options.epochs = 1;
-  b.options.checkpoint.every_seconds = 1e-9;
-  b.options.checkpoint.keep = 10;
-  b.fit();
-  CHECK(steps(dir / "b") == std::vector<std::int64_t>{5, 4, 3, 2, 1});
+  CHECK(steps(dir.path()) == std::vector<std::int64_t>{5, 4, 2});
+}
+
+namespace {
+
+/// Saving that takes at least 20 ms.
+const io::FileOps& slow_files() {
+  static const io::FileOps ops = [] {
+    io::FileOps t = io::system_file_ops();
+    t.fsync = [](int fd) { return ::usleep(10'000), io::system_file_ops().fsync(fd); };
+    return t;
+  }();
+  return ops;
+}
+
+/// Steps that take 51 times what came between them, which is the saving.
+class Slow final : public train::Callback {
+ public:
+  std::string name() const override { return "Slow"; }
+  void on_batch_begin(train::Training& t) override {
+    if (t.step > 0) ::usleep(static_cast<useconds_t>(51e6 * between_.seconds()));
+  }
+  void on_batch_end(train::Training&) override { between_ = train::Stopwatch(); }
+
+ private:
+  train::Stopwatch between_;
+};
+
+}  // namespace
+
+TEST_CASE("resume: every_seconds saves no more often than a fiftieth of the time allows") {
+  TempDir dir;
+  Run quick(dir / "quick"), slow(dir / "slow"), plain;
+  for (Run* run : {&quick, &slow, &plain}) run->options.epochs = 1;
+  for (Run* run : {&quick, &slow}) {
+    run->options.checkpoint.every_seconds = 1e-9;
+    run->options.checkpoint.keep = 10;
+  }
+  slow.options.callbacks.push_back(Slow());
+  {
+    const io::ScopedFileOps scoped(slow_files());
+    quick.fit();
+  }
+  slow.fit();
+  plain.fit();
+  CHECK(steps(dir / "quick") == std::vector<std::int64_t>{5, 1});
+  CHECK(steps(dir / "slow") == std::vector<std::int64_t>{5, 4, 3, 2, 1});
+  for (const Run* run : {&quick, &slow}) CHECK(run->hash() == plain.hash());
 }
 
 TEST_CASE(
@@ -206,6 +248,65 @@ TEST_CASE("resume: other settings, another optimizer and another model are refus
   Run more(dir.path());
   more.options.callbacks.push_back(train::ReduceLROnPlateau({.monitor = "loss"}));
   CHECK(contains(thrown<ValueError>([&] { more.fit(); }).what, "ReduceLROnPlateau"));
+}
+
+TEST_CASE("resume: other data, another transform and other settings of one's own are refused by name") {
+  class Add final : public data::Transform {
+   public:
+    explicit Add(float amount, int even_only = 0) : amount_(amount), first_(even_only) {}
+    Tensor operator()(const Tensor& x, std::span<const std::int64_t> indices,
+                      std::uint64_t epoch) const override {
+      CHECK(indices.size() == static_cast<std::size_t>(x.size(0)));
+      return epoch >= static_cast<std::uint64_t>(first_) ? x + amount_ : x;
+    }
+
+   private:
+    float amount_;
+    int first_;
+  };
+  TempDir dir;
+  const auto refused = [&](auto change) {
+    Run other(dir.path());
+    other.options.transform = std::make_shared<const Add>(0.5f);
+    other.options.checkpoint.settings = {{"--lr", "0.1"}};
+    data::TensorDataset data = examples();
+    change(other, data);
+    const std::string before = other.hash();
+    try {
+      train::fit(other.model, other.adam, nn::MseLoss{}, data, other.options);
+    } catch (const ValueError& e) {
+      CHECK(contains(e.what(), "other settings; nothing was loaded"));
+      CHECK(other.hash() == before);
+      return e.given();
+    }
+    return std::string("nothing");
+  };
+  const auto no_change = [](Run&, data::TensorDataset&) {};
+  CHECK(refused(no_change) == "nothing");
+  CHECK(refused(no_change) == "nothing");
+  CHECK(refused([](Run& r, auto&) { r.options.checkpoint.settings = {{"--lr", "0.2"}}; }) == "--lr 0.1");
+  for (const auto& other : {std::make_shared<const Add>(0.25f), std::make_shared<const Add>(0.5f, 1)})
+    CHECK(refused([&](Run& r, auto&) { r.options.transform = other; }).starts_with("transform_hash "));
+  CHECK(refused([](Run& r, auto&) { r.options.transform = nullptr; }).starts_with("transform_hash "));
+  CHECK(contains(refused([](Run& r, auto&) { r.options.validation_split = 0.5; }), "examples 20, "));
+  const data::Batch all = examples().batch(
+      std::vector<std::int64_t>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19});
+  CHECK(refused([&](Run&, auto& data) {
+          data = data::TensorDataset(all.x + 1, all.y);
+        }).starts_with("data_hash "));
+  const std::string y = refused([&](Run&, auto& data) { data = data::TensorDataset(all.x, all.y + 1); });
+  CHECK((y.starts_with("data_hash ") && !contains(y, "transform")));
+}
+
+TEST_CASE("resume: other validation data are refused") {
+  TempDir dir;
+  Generator g(2);
+  const Tensor x = randn({6, 3}, g), y = randn({6, 2}, g);
+  Run run(dir.path()), other(dir.path());
+  run.options.validation = data::TensorDataset(x, y);
+  run.fit();
+  other.options.validation = data::TensorDataset(x, y + 1);
+  CHECK(thrown<ValueError>([&] { other.fit(); }).given.starts_with("validation_hash "));
 }
 
 TEST_CASE(
