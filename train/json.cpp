@@ -18,7 +18,7 @@ LineFile::LineFile(std::string path, std::string op, bool append)
     : path_(std::move(path)), op_(std::move(op)) {
   file_ = std::fopen(path_.c_str(), append ? "ae" : "we");
   if (!file_) fail();
-  if (append) continued_ = std::fseek(file_, 0, SEEK_END) == 0 && std::ftell(file_) > 0;
+  if (append) std::fseek(file_, 0, SEEK_END);  // a pipe need not know where it is
 }
 
 LineFile::~LineFile() { std::fclose(file_); }

@@ -1,6 +1,7 @@
 // JSON lines: one object a line, each handed to the system before the training goes on. Depends on base.
 #pragma once
 
+#include <cstdint>
 #include <cstdio>
 #include <string>
 
@@ -10,7 +11,7 @@ namespace thalweg::train {
 /// infinity, which JSON has not.
 std::string json_number(double v);
 
-/// A file of lines, replaced when opened.
+/// A file of lines, replaced when opened unless it is to be appended to.
 class LineFile {
  public:
   /// Throws IoError when the file cannot be made. `op` is what error texts begin with.
@@ -20,15 +21,14 @@ class LineFile {
   ~LineFile();
   /// Writes `text` and a line end. Throws IoError, also on a full disk.
   void line(const std::string& text);
-  /// Whether something was in the file when it was opened to append.
-  bool continued() const noexcept { return continued_; }
+  /// Bytes in the file; -1 for what has no size, as a pipe.
+  std::int64_t size() const noexcept { return std::ftell(file_); }
 
  private:
   [[noreturn]] void fail() const;
 
   std::string path_, op_;
   std::FILE* file_ = nullptr;
-  bool continued_ = false;
 };
 
 }  // namespace thalweg::train

@@ -2,16 +2,30 @@
 #include <thalweg/train/loggers.hpp>
 
 #include <cmath>
+#include <filesystem>
+#include <system_error>
 
 #include <fmt/format.h>
+
+#include <thalweg/autograd/base/error.hpp>
 
 namespace thalweg::train {
 
 // ---- CSVLogger ---------------------------------------------------------------------------------
 
+void CSVLogger::cut() const {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(path_, error);
+  if (error || size_ < 0 || size <= static_cast<std::uintmax_t>(size_)) return;
+  std::filesystem::resize_file(path_, static_cast<std::uintmax_t>(size_), error);
+  if (error) throw_error<IoError>({.op = "CSVLogger", .arg = path_, .what = error.message()});
+}
+
 void CSVLogger::on_train_begin(Training& t) {
   columns_.clear();
+  if (options_.append) cut();
   file_ = std::make_shared<LineFile>(path_, "CSVLogger", options_.append);
+  size_ = file_->size();
   if (options_.append) return;
   for (std::int64_t i = 0; i < t.history.epochs(); ++i) write(t.history.number(i) + 1, t.history.logs(i));
 }
@@ -25,7 +39,7 @@ void CSVLogger::write(std::int64_t epoch, const Logs& logs) {
       columns_.push_back(name);
       header += options_.separator + name;
     }
-    if (!file_->continued()) file_->line(header);
+    if (!options_.append || size_ <= 0) file_->line(header);
   }
   std::string row = std::to_string(epoch);
   for (const std::string& column : columns_) {
@@ -33,6 +47,7 @@ void CSVLogger::write(std::int64_t epoch, const Logs& logs) {
     row += options_.separator + (value && !std::isnan(*value) ? fmt::format("{}", *value) : "nan");
   }
   file_->line(row);
+  size_ = file_->size();
 }
 
 // ---- JsonLogger --------------------------------------------------------------------------------

@@ -1,8 +1,10 @@
 // Callbacks that write a line for every epoch: CSV and JSON. Depends on train/callback, train/json.
-// Invariant: a line is with the system before the next epoch begins, and the file is always that of the
-// history: a resumed run first writes the epochs before it anew, so that none is there twice.
+// Invariant: a line is with the system before the next epoch begins, and after a kill and resume each epoch
+// is there once: a resumed run first writes the epochs before it anew or, appending, takes out what was
+// written after the checkpoint.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,7 +19,9 @@ class CSVLogger final : public Callback {
  public:
   struct Options {
     char separator = ',';
-    bool append = false;  ///< go on behind what is in the file, without a second header
+    /// Go on behind what is in the file, without a second header. A resumed run first cuts the file to the
+    /// length it had at the checkpoint; what was written before there was any checkpoint stays.
+    bool append = false;
   };
   explicit CSVLogger(std::string path) : CSVLogger(std::move(path), Options{}) {}
   CSVLogger(std::string path, Options options) : path_(std::move(path)), options_(options) {}
@@ -25,12 +29,18 @@ class CSVLogger final : public Callback {
   /// Throws IoError, as all of them, also on a full disk.
   void on_train_begin(Training& t) override;
   void on_epoch_end(Training& t) override;
+  void prepare(Training&) override { size_ = -1; }
+  void visit(io::StateVisitor& f) override {
+    if (options_.append) f("size", size_);
+  }
 
  private:
+  void cut() const;
   void write(std::int64_t epoch, const Logs& logs);
 
   std::string path_;
   Options options_;
+  std::int64_t size_ = -1;            // of the file after the last line; below 0: not known
   std::vector<std::string> columns_;  // of the header, once it is written
   std::shared_ptr<LineFile> file_;
 };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -95,6 +96,37 @@ TEST_CASE("JsonLogger, CSVLogger: a resumed run has every epoch once") {
   train::CSVLogger fresh(dir / "new.csv", {.append = true});
   tell(fresh, {}, l);
   CHECK(text_of(dir / "new.csv") == "epoch,loss,lr\n1,0.5,1\n");
+}
+
+TEST_CASE("CSVLogger: appending, a resumed run takes out what was written after the checkpoint") {
+  const test::TempDir dir;
+  test::put(dir / "a.csv", test::bytes_of("epoch,loss\n1,7\n2,7\n"));  // of a run before
+  const auto run = [&](const std::string& throws_at) {
+    nn::Sequential model = small::net();
+    optim::Adam adam(nn::parameters(model));
+    small::Witness witness;  // after the line is written and before the checkpoint is saved
+    witness.throws_at = throws_at;
+    train::fit(model, adam, cross_entropy, small::ring(20),
+               {.epochs = 3,
+                .batch_size = 10,
+                .callbacks = {train::CSVLogger(dir / "a.csv", {.append = true}), witness},
+                .progress = false,
+                .checkpoint = {.directory = dir / "c",
+                               .every_steps = 1,
+                               .resume = true,
+                               .restored = [](const train::Restored&) {}}});
+  };
+  for (const char* killed_at : {"done0", "done2"}) {
+    CHECK(complaint<std::runtime_error>([&] { run(killed_at); }) == "as told");
+    CHECK(lines(text_of(dir / "a.csv")) == (std::string(killed_at) == "done0" ? 4 : 6));
+  }
+  for (int again = 0; again < 2; ++again) {  // the second one has nothing to do
+    run("");
+    std::istringstream text(text_of(dir / "a.csv"));
+    std::string said, line;
+    while (std::getline(text, line)) said += line.substr(0, line.find(',')) + " ";
+    CHECK(said == "epoch 1 2 1 2 3 ");
+  }
 }
 
 TEST_CASE("loggers: a file that cannot be written is an error, a full disk too") {
