@@ -71,6 +71,9 @@ class Callback {
   virtual void on_epoch_begin(Training&) {}
   virtual void on_batch_begin(Training&) {}
   virtual void on_batch_end(Training&) {}
+  /// Around the pass over the validation data, where there are any; at its end the logs have what it gave.
+  virtual void on_validation_begin(Training&) {}
+  virtual void on_validation_end(Training&) {}
   /// After validation; the logs are complete.
   virtual void on_epoch_end(Training&) {}
   virtual void on_train_end(Training&) {}

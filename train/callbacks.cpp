@@ -34,7 +34,8 @@ double worst(bool larger_is_better) {
 
 // ---- EarlyStopping -----------------------------------------------------------------------------
 
-EarlyStopping::EarlyStopping(EarlyStoppingOptions options, Loc loc) : options_(std::move(options)) {
+EarlyStopping::EarlyStopping(EarlyStoppingOptions options, Loc loc)
+    : options_(std::move(options)), loc_(loc) {
   check_count("EarlyStopping", "patience", options_.patience, loc);
   check_count("EarlyStopping", "start_from_epoch", options_.start_from_epoch, loc);
   const auto check = [loc](const char* arg, double v) {
@@ -51,7 +52,7 @@ EarlyStopping::EarlyStopping(EarlyStoppingOptions options, Loc loc) : options_(s
 }
 
 void EarlyStopping::prepare(Training& t) {
-  detail::check_monitor("EarlyStopping", options_.monitor, t);
+  detail::check_monitor("EarlyStopping", options_.monitor, t, loc_);
   larger_ = detail::larger_is_better(options_.mode, options_.monitor, t);
   best_ = worst(larger_);
   wait_ = best_epoch_ = 0;
@@ -77,7 +78,7 @@ void EarlyStopping::keep(Training& t) {
 
 void EarlyStopping::on_epoch_end(Training& t) {
   if (t.epoch < options_.start_from_epoch) return;
-  const double value = t.logs.at(options_.monitor);
+  const double value = t.logs.at(options_.monitor, loc_);
   // Weights of some epoch there are even if none ever improves on anything.
   if (!weights_.empty() && !weights_.front().defined()) keep(t);
   ++wait_;
@@ -126,17 +127,17 @@ optim::PlateauOptions plateau(const ReduceLROnPlateauOptions& o, bool larger_is_
 }  // namespace
 
 ReduceLROnPlateau::ReduceLROnPlateau(ReduceLROnPlateauOptions options, Loc loc)
-    : options_(std::move(options)), rule_(plateau(options_, false), loc) {}
+    : options_(std::move(options)), loc_(loc), rule_(plateau(options_, false), loc) {}
 
 void ReduceLROnPlateau::prepare(Training& t) {
-  detail::check_monitor("ReduceLROnPlateau", options_.monitor, t);
-  rule_ =
-      optim::ReduceOnPlateau(plateau(options_, detail::larger_is_better(options_.mode, options_.monitor, t)));
+  detail::check_monitor("ReduceLROnPlateau", options_.monitor, t, loc_);
+  rule_ = optim::ReduceOnPlateau(
+      plateau(options_, detail::larger_is_better(options_.mode, options_.monitor, t)), loc_);
 }
 
 void ReduceLROnPlateau::on_epoch_end(Training& t) {
   const double lr = t.optimizer().lr();
-  const double next = rule_.observe(t.logs.at(options_.monitor), lr);
+  const double next = rule_.observe(t.logs.at(options_.monitor, loc_), lr);
   if (next != lr) t.optimizer().set_lr(next);
 }
 
@@ -149,7 +150,8 @@ void LearningRateScheduler::set(Training& t, std::int64_t at) const {
                              .arg = fmt::format("schedule({})", at),
                              .given = fmt::format("{}", lr),
                              .wanted = "a finite number, 0 or more",
-                             .what = "not a learning rate"});
+                             .what = "not a learning rate",
+                             .loc = loc_});
   t.optimizer().set_lr(lr);
 }
 
@@ -165,7 +167,7 @@ void LearningRateScheduler::on_batch_begin(Training& t) {
 
 namespace {
 
-std::string path_of(const std::string& pattern, std::int64_t epoch, const Logs& logs) {
+std::string path_of(const std::string& pattern, std::int64_t epoch, const Logs& logs, Loc loc) {
   fmt::dynamic_format_arg_store<fmt::format_context> values;
   values.push_back(fmt::arg("epoch", epoch));
   for (const auto& [name, value] : logs) values.push_back(fmt::arg(name.c_str(), value));
@@ -176,14 +178,15 @@ std::string path_of(const std::string& pattern, std::int64_t epoch, const Logs& 
                              .arg = "path",
                              .given = "'" + pattern + "'",
                              .wanted = "names in braces out of epoch, " + logs.names(),
-                             .what = e.what()});
+                             .what = e.what(),
+                             .loc = loc});
   }
 }
 
 }  // namespace
 
 ModelCheckpoint::ModelCheckpoint(std::string path, ModelCheckpointOptions options, Loc loc)
-    : path_(std::move(path)), options_(std::move(options)) {
+    : path_(std::move(path)), options_(std::move(options)), loc_(loc) {
   if (path_.empty())
     throw_error<ValueError>({.op = "ModelCheckpoint",
                              .arg = "path",
@@ -195,25 +198,26 @@ ModelCheckpoint::ModelCheckpoint(std::string path, ModelCheckpointOptions option
 
 void ModelCheckpoint::prepare(Training& t) {
   if (options_.save_best_only) {
-    detail::check_monitor("ModelCheckpoint", options_.monitor, t);
+    detail::check_monitor("ModelCheckpoint", options_.monitor, t, loc_);
     larger_ = detail::larger_is_better(options_.mode, options_.monitor, t);
   }
   best_ = worst(larger_);
   last_.clear();
   Logs names;
   for (const std::string& name : t.log_names) names.set(name, 0);
-  const std::string directory = std::filesystem::path(path_of(path_, 1, names)).parent_path().string();
+  const std::string directory = std::filesystem::path(path_of(path_, 1, names, loc_)).parent_path().string();
   if (!directory.empty() && !std::filesystem::is_directory(directory))
-    throw_error<IoError>({.op = "ModelCheckpoint", .arg = "path", .given = path_, .what = "no such directory"});
+    throw_error<IoError>(
+        {.op = "ModelCheckpoint", .arg = "path", .given = path_, .what = "no such directory", .loc = loc_});
 }
 
 void ModelCheckpoint::on_epoch_end(Training& t) {
   if (options_.save_best_only) {
-    const double value = t.logs.at(options_.monitor);
+    const double value = t.logs.at(options_.monitor, loc_);
     if (!(larger_ ? value > best_ : value < best_)) return;
     best_ = value;
   }
-  last_ = path_of(path_, t.epoch + 1, t.logs);
+  last_ = path_of(path_, t.epoch + 1, t.logs, loc_);
   io::save(last_, nn::detail::state_dict(t.model));
 }
 
@@ -223,6 +227,40 @@ void TerminateOnNaN::on_batch_end(Training& t) {
   if (std::isfinite(t.batch_loss)) return;
   t.stop(fmt::format("TerminateOnNaN: the loss is {} at step {} of epoch {}", t.batch_loss, t.step,
                      t.epoch + 1));
+}
+
+// ---- EmaWeights --------------------------------------------------------------------------------
+
+EmaWeights::EmaWeights(EmaWeightsOptions options, Loc loc) : options_(options), loc_(loc) {
+  optim::EmaOptions{.decay = options.decay}.check(loc);
+}
+
+void EmaWeights::prepare(Training& t) {
+  std::vector<Tensor> parameters;
+  for (const auto& [name, tensor] : nn::detail::named_parameters(t.model)) parameters.push_back(tensor);
+  ema_.emplace(std::move(parameters), optim::EmaOptions{.decay = options_.decay, .warm_up = options_.warm_up},
+               loc_);
+}
+
+void EmaWeights::on_batch_end(Training& t) {
+  if (t.updates > ema_->updates()) ema_->update(loc_);  // not after each batch of a group
+}
+
+void EmaWeights::on_validation_begin(Training&) { ema_->swap(loc_); }
+
+void EmaWeights::on_epoch_end(Training&) {
+  if (ema_->swapped()) ema_->swap(loc_);
+}
+
+void EmaWeights::on_train_end(Training&) {
+  if (options_.keep) ema_->copy_to(loc_);
+}
+
+void EmaWeights::on_error(Training& t) noexcept {
+  try {
+    on_epoch_end(t);
+  } catch (...) {  // no memory: the model keeps the averages, and the error under way is the one to tell
+  }
 }
 
 }  // namespace thalweg::train

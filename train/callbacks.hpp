@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include <thalweg/optim/ema.hpp>
 #include <thalweg/optim/plateau.hpp>
 #include <thalweg/optim/schedule.hpp>
 #include <thalweg/train/callback.hpp>
@@ -53,6 +54,7 @@ class EarlyStopping final : public Callback {
   void keep(Training& t);
 
   EarlyStoppingOptions options_;
+  Loc loc_;
   bool larger_ = false;
   double best_ = std::numeric_limits<double>::infinity();
   std::int64_t wait_ = 0, best_epoch_ = 0, stopped_epoch_ = -1;
@@ -83,6 +85,7 @@ class ReduceLROnPlateau final : public Callback {
 
  private:
   ReduceLROnPlateauOptions options_;
+  Loc loc_;
   optim::ReduceOnPlateau rule_;
 };
 
@@ -93,8 +96,9 @@ struct LearningRateSchedulerOptions {
 /// Sets the learning rate of all groups to schedule(t), t from 0, before each epoch (or step).
 class LearningRateScheduler final : public Callback {
  public:
-  explicit LearningRateScheduler(optim::Schedule schedule, LearningRateSchedulerOptions options = {})
-      : schedule_(std::move(schedule)), options_(options) {}
+  explicit LearningRateScheduler(optim::Schedule schedule, LearningRateSchedulerOptions options = {},
+                                 Loc loc = Loc::here())
+      : schedule_(std::move(schedule)), options_(options), loc_(loc) {}
   std::string name() const override { return "LearningRateScheduler"; }
   void on_epoch_begin(Training& t) override;
   /// Throws ValueError for a rate that is negative or not a number.
@@ -105,6 +109,7 @@ class LearningRateScheduler final : public Callback {
 
   optim::Schedule schedule_;
   LearningRateSchedulerOptions options_;
+  Loc loc_;
 };
 
 struct ModelCheckpointOptions {
@@ -121,7 +126,8 @@ class ModelCheckpoint final : public Callback {
   /// Throws ValueError for an empty path.
   explicit ModelCheckpoint(std::string path, ModelCheckpointOptions options = {}, Loc loc = Loc::here());
   std::string name() const override { return "ModelCheckpoint"; }
-  /// Throws ValueError for a path with a name in braces that is not logged, IoError for a directory that is not there.
+  /// Throws ValueError for a path with a name in braces that is not logged, IoError for a directory that is
+  /// not there.
   void prepare(Training& t) override;
   /// Throws IoError.
   void on_epoch_end(Training& t) override;
@@ -132,6 +138,7 @@ class ModelCheckpoint final : public Callback {
  private:
   std::string path_, last_;
   ModelCheckpointOptions options_;
+  Loc loc_;
   bool larger_ = false;
   double best_ = std::numeric_limits<double>::infinity();
 };
@@ -141,6 +148,35 @@ class TerminateOnNaN final : public Callback {
  public:
   std::string name() const override { return "TerminateOnNaN"; }
   void on_batch_end(Training& t) override;
+};
+
+struct EmaWeightsOptions {
+  double decay = 0.999;
+  bool warm_up = false;  ///< as optim::EmaOptions has it
+  bool keep = false;     ///< at the end, whatever ended it, the model gets the averages
+};
+
+/// Keeps moving averages of the parameters, which optim::Ema updates after each step of the optimizer, and
+/// puts them into the model for validation, until its own on_epoch_end(): callbacks before it in the list,
+/// such as EarlyStopping and ModelCheckpoint, keep and save the averages, those after it the trained weights.
+/// Buffers are not averaged. With EarlyStopping's restore_best_weights leave `keep` off.
+class EmaWeights final : public Callback {
+ public:
+  /// Throws ValueError for a decay outside [0, 1].
+  explicit EmaWeights(EmaWeightsOptions options = {}, Loc loc = Loc::here());
+  std::string name() const override { return "EmaWeights"; }
+  void prepare(Training& t) override;
+  void on_batch_end(Training& t) override;
+  void on_validation_begin(Training& t) override;
+  void on_epoch_end(Training& t) override;
+  void on_train_end(Training& t) override;
+  void on_error(Training& t) noexcept override;
+  void visit(io::StateVisitor& f) override { ema_->visit(f); }
+
+ private:
+  EmaWeightsOptions options_;
+  Loc loc_;
+  std::optional<optim::Ema> ema_;  // from prepare() on
 };
 
 }  // namespace thalweg::train

@@ -64,8 +64,8 @@ void Loop::check_options() const {
     if (!(w >= 0) || !std::isfinite(w))
       bad_option("class_weights", w, "finite numbers, 0 or more", "not a weight", loc_);
   if (!options_.class_weights.empty() && !loss_.takes_reduction())
-    bad_option("class_weights", "a loss of prediction and target alone", "one that takes a Reduction as well",
-               "weights need the loss of each example", loc_);
+    bad_option("loss", "a function of prediction and target alone", "one that takes a Reduction as well",
+               "class_weights need the loss of each example", loc_);
 }
 
 /// An optimizer of a copy's parameters would train nothing, without a word.
@@ -246,9 +246,12 @@ void Loop::finish_epoch() {
   const double training_seconds = epoch_seconds_ + epoch_clock_.seconds();
   t.logs.clear();
   write_logs(t.logs, "", sums_, options_.metrics);
-  if (validation_loader_)
+  if (validation_loader_) {
+    each_callback([&t](Callback& callback) { callback.on_validation_begin(t); });
     write_logs(t.logs, "val_", pass_over(t.model, loss_, *validation_loader_, options_.metrics, loc_),
                options_.metrics);
+    each_callback([&t](Callback& callback) { callback.on_validation_end(t); });
+  }
   const MemoryStats memory = memory_stats();
   t.logs.set("lr", t.optimizer().lr());
   t.logs.set("seconds", epoch_seconds_ + epoch_clock_.seconds());

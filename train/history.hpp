@@ -3,6 +3,7 @@
 // logs did not have that name.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -36,6 +37,14 @@ class Logs {
   std::vector<Entry> entries_;
 };
 
+/// A name and the line that says it.
+struct NameArg {
+  template <std::convertible_to<std::string_view> S>
+  NameArg(const S& s, Loc l = Loc::here()) : name(s), loc(l) {}  // NOLINT: history["loss"]
+  std::string_view name;
+  Loc loc;
+};
+
 class History {
  public:
   using Column = std::pair<std::string, std::vector<double>>;
@@ -44,7 +53,7 @@ class History {
   std::int64_t epochs() const noexcept { return static_cast<std::int64_t>(numbers_.size()); }
   /// A value per epoch. Throws IndexError, which lists the names there are.
   const std::vector<double>& at(std::string_view name, Loc loc = Loc::here()) const;
-  const std::vector<double>& operator[](std::string_view name) const { return at(name); }
+  const std::vector<double>& operator[](NameArg name) const { return at(name.name, name.loc); }
   bool has(std::string_view name) const noexcept { return find(name) != nullptr; }
   const std::vector<double>* find(std::string_view name) const noexcept;
   const std::vector<Column>& columns() const noexcept { return columns_; }

@@ -33,12 +33,23 @@ struct Classes {
 };
 
 [[noreturn]] void throw_shapes(const std::string& op, const Tensor& prediction, const Tensor& target,
-                               const char* wanted) {
+                               const char* wanted, Loc loc) {
   throw_error<ShapeError>({.op = op,
                            .arg = "target",
                            .given = target.describe() + " for predictions " + prediction.describe(),
                            .wanted = wanted,
-                           .what = "target and prediction do not fit"});
+                           .what = "target and prediction do not fit",
+                           .loc = loc});
+}
+
+void check_defined(const std::string& op, const Tensor& prediction, const Tensor& target, Loc loc) {
+  if (!prediction.defined() || !target.defined())
+    throw_error<ValueError>({.op = op,
+                             .arg = target.defined() ? "prediction" : "target",
+                             .given = "undefined",
+                             .wanted = "a tensor",
+                             .what = "nothing to compare",
+                             .loc = loc});
 }
 
 bool is_sparse_pair(const Tensor& prediction, const Tensor& target) {
@@ -48,37 +59,34 @@ bool is_sparse_pair(const Tensor& prediction, const Tensor& target) {
   return same;
 }
 
-Labels labels_of(const std::string& op, const Tensor& prediction, const Tensor& target, Labels wanted) {
-  if (!prediction.defined() || !target.defined())
-    throw_error<ValueError>({.op = op,
-                             .arg = target.defined() ? "prediction" : "target",
-                             .given = "undefined",
-                             .wanted = "a tensor",
-                             .what = "nothing to compare"});
+Labels labels_of(const std::string& op, const Tensor& prediction, const Tensor& target, Labels wanted,
+                 Loc loc) {
+  check_defined(op, prediction, target, loc);
   const bool columns = prediction.dim() >= 2 && prediction.shape()[1] >= 2;
   const bool equal = prediction.shape() == target.shape();
   const bool sparse = is_sparse_pair(prediction, target);
   const bool automatic = wanted == Labels::automatic;
   if ((automatic && columns && equal) || wanted == Labels::categorical) {
     if (equal && prediction.dim() >= 2) return Labels::categorical;
-    throw_shapes(op, prediction, target, "the shape of the predictions, [n,classes,..]");
+    throw_shapes(op, prediction, target, "the shape of the predictions, [n,classes,..]", loc);
   }
   if ((automatic && columns && sparse) || wanted == Labels::sparse) {
     if (sparse) return Labels::sparse;
-    throw_shapes(op, prediction, target, "the shape of the predictions without dim 1");
+    throw_shapes(op, prediction, target, "the shape of the predictions without dim 1", loc);
   }
   if ((!columns || wanted == Labels::binary) && prediction.numel() == target.numel()) return Labels::binary;
   throw_shapes(op, prediction, target,
-               "the shape of the predictions with or without dim 1, or as many elements as scores");
+               "the shape of the predictions with or without dim 1, or as many elements as scores", loc);
 }
 
-Tensor whole_numbers(const std::string& op, const Tensor& target) {
+Tensor whole_numbers(const std::string& op, const Tensor& target, Loc loc) {
   if (is_floating(target.dtype()))
     throw_error<DTypeError>({.op = op,
                              .arg = "target",
                              .given = target.describe(),
                              .wanted = "class numbers: i64, i32 or u8",
-                             .what = "not class numbers"});
+                             .what = "not class numbers",
+                             .loc = loc});
   return target.to(DType::i64).contiguous();
 }
 
@@ -90,12 +98,12 @@ Tensor binary_classes(const Tensor& target, std::int64_t ignored) {
 }
 
 Classes classes_of(const std::string& op, const Tensor& prediction, const Tensor& target, Labels wanted,
-                   double threshold, std::int64_t ignored) {
-  switch (labels_of(op, prediction, target, wanted)) {
+                   double threshold, std::int64_t ignored, Loc loc) {
+  switch (labels_of(op, prediction, target, wanted, loc)) {
     case Labels::categorical:
-      return {argmax(prediction, 1), argmax(target, 1), prediction.shape()[1]};
+      return {argmax(Arg(prediction, loc), 1), argmax(Arg(target, loc), 1), prediction.shape()[1]};
     case Labels::sparse:
-      return {argmax(prediction, 1), whole_numbers(op, target), prediction.shape()[1]};
+      return {argmax(Arg(prediction, loc), 1), whole_numbers(op, target, loc), prediction.shape()[1]};
     default:
       return {(prediction > threshold).to(DType::i64).contiguous(), binary_classes(target, ignored), 2, true};
   }
@@ -138,7 +146,7 @@ std::int64_t count_among_first(const Tensor& scores, std::span<const std::int64_
 void Accuracy::update(const Tensor& prediction, const Tensor& target) {
   const NoGrad guard;
   const Classes c = classes_of(options_.name, prediction, target, options_.labels, options_.threshold,
-                               options_.ignore_index);
+                               options_.ignore_index, loc_);
   const auto predicted = c.of_predicted(), truth = c.of_truth();
   std::int64_t hits = 0, ignored = 0;
   for (std::size_t i = 0; i < truth.size(); ++i) {
@@ -159,7 +167,8 @@ void Accuracy::visit(io::StateVisitor& f) {
 
 // ---- TopK --------------------------------------------------------------------------------------
 
-TopK::TopK(std::int64_t k, std::int64_t ignore_index, Loc loc) : k_(k), ignore_index_(ignore_index) {
+TopK::TopK(std::int64_t k, std::int64_t ignore_index, Loc loc)
+    : k_(k), ignore_index_(ignore_index), loc_(loc) {
   if (k < 1)
     throw_error<ValueError>({.op = "TopK",
                              .arg = "k",
@@ -174,10 +183,19 @@ std::string TopK::name() const { return fmt::format("top_{}_accuracy", k_); }
 void TopK::update(const Tensor& prediction, const Tensor& target) {
   const NoGrad guard;
   const std::string op = name();
-  const Labels labels = labels_of(op, prediction, target, Labels::automatic);
-  if (labels == Labels::binary) throw_shapes(op, prediction, target, "predictions of 2 classes or more");
-  const Tensor truth = labels == Labels::categorical ? argmax(target, 1) : whole_numbers(op, target);
+  const Labels labels = labels_of(op, prediction, target, Labels::automatic, loc_);
+  if (labels == Labels::binary)
+    throw_shapes(op, prediction, target, "predictions of 2 classes or more", loc_);
+  const Tensor truth =
+      labels == Labels::categorical ? argmax(Arg(target, loc_), 1) : whole_numbers(op, target, loc_);
   const auto classes = truth.span<std::int64_t>();
+  if (!is_floating(prediction.dtype()))
+    throw_error<DTypeError>({.op = op,
+                             .arg = "prediction",
+                             .given = prediction.describe(),
+                             .wanted = "f32 or f64",
+                             .what = "not scores",
+                             .loc = loc_});
   const Tensor scores = prediction.contiguous();
   if (scores.dtype() == DType::f64)
     hits_ += count_among_first<double>(scores, classes, k_, ignore_index_);
@@ -197,14 +215,15 @@ void TopK::visit(io::StateVisitor& f) {
 
 void ConfusionMatrix::update(const Tensor& prediction, const Tensor& target) {
   const NoGrad guard;
-  const Classes c =
-      classes_of(name(), prediction, target, options_.labels, options_.threshold, options_.ignore_index);
+  const Classes c = classes_of(name(), prediction, target, options_.labels, options_.threshold,
+                               options_.ignore_index, loc_);
   if (classes_ != 0 && classes_ != c.count)
     throw_error<ShapeError>({.op = name(),
                              .arg = "prediction",
                              .given = prediction.describe(),
                              .wanted = fmt::format("{} classes, as before", classes_),
-                             .what = "another number of classes"});
+                             .what = "another number of classes",
+                             .loc = loc_});
   const auto predicted = c.of_predicted(), truth = c.of_truth();
   for (std::size_t i = 0; i < truth.size(); ++i)
     if (truth[i] != options_.ignore_index && (truth[i] < 0 || truth[i] >= c.count))
@@ -212,7 +231,8 @@ void ConfusionMatrix::update(const Tensor& prediction, const Tensor& target) {
                                .arg = fmt::format("target[{}]", i),
                                .given = std::to_string(truth[i]),
                                .wanted = fmt::format("0 to {}", c.count - 1),
-                               .what = "no such class"});
+                               .what = "no such class",
+                               .loc = loc_});
   classes_ = c.count;
   binary_ = c.binary;
   counts_.resize(static_cast<std::size_t>(classes_ * classes_));
@@ -274,7 +294,8 @@ double ClassScore::value() const {
                                .arg = "positive",
                                .given = std::to_string(options_.positive),
                                .wanted = fmt::format("0 to {}", confusion_.classes() - 1),
-                               .what = "no such class"});
+                               .what = "no such class",
+                               .loc = loc_});
     return per_class()[static_cast<std::size_t>(options_.positive)];
   }
   Tally all;
@@ -307,11 +328,14 @@ double F1::score(double hits, double predicted, double truth) const {
 
 void MeanError::update(const Tensor& prediction, const Tensor& target) {
   const NoGrad guard;
+  check_defined(name_, prediction, target, loc_);
   const LossOptions sum{.reduction = Reduction::sum};
   const Tensor wanted = target.to(prediction.dtype());
   if (!(wanted.shape() == prediction.shape()))
-    throw_shapes(name_, prediction, target, "the predictions' shape");
-  sum_ += (squared_ ? mse_loss(prediction, wanted, sum) : l1_loss(prediction, wanted, sum)).item();
+    throw_shapes(name_, prediction, target, "the predictions' shape", loc_);
+  sum_ +=
+      (squared_ ? mse_loss(Arg(prediction, loc_), wanted, sum) : l1_loss(Arg(prediction, loc_), wanted, sum))
+          .item();
   seen_ += prediction.numel();
 }
 

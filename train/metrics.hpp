@@ -1,6 +1,6 @@
 // The metrics. Depends on train/metric, ops (argmax). Invariant: a class is the first largest score along
 // dim 1 (a NaN counts as largest), as argmax has it; counts are whole numbers, so no order of batches
-// matters.
+// matters. Errors of update() name the line that made the metric.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,8 @@ enum class Labels : std::uint8_t {
   automatic,    ///< from the shapes, as said below
   sparse,       ///< scores [n, classes, ..], target class numbers [n, ..] (i64, i32, u8)
   categorical,  ///< scores [n, classes, ..], target of the same shape, its class the largest
-  binary,       ///< one score an example, at or below `threshold` class 0; target 0 or 1 (or -1 and 1) of as many elements
+  binary,  ///< one score an example, at or below `threshold` class 0; target 0 or 1 (or -1 and 1) of as many
+           ///< elements
 };
 // automatic: target of the prediction's shape with 2 or more columns: categorical; target without the
 // prediction's dim 1: sparse; else, as many elements in both: binary.
@@ -31,7 +32,8 @@ struct AccuracyOptions {
 /// Share of examples whose class is right. Throws ShapeError, DTypeError, as every update().
 class Accuracy final : public Metric {
  public:
-  explicit Accuracy(AccuracyOptions options = {}) : options_(std::move(options)) {}
+  explicit Accuracy(AccuracyOptions options = {}, Loc loc = Loc::here())
+      : options_(std::move(options)), loc_(loc) {}
   std::string name() const override { return options_.name; }
   void reset() override { hits_ = seen_ = 0; }
   void update(const Tensor& prediction, const Tensor& target) override;
@@ -40,6 +42,7 @@ class Accuracy final : public Metric {
 
  private:
   AccuracyOptions options_;
+  Loc loc_;
   std::int64_t hits_ = 0, seen_ = 0;
 };
 
@@ -57,6 +60,7 @@ class TopK final : public Metric {
 
  private:
   std::int64_t k_, ignore_index_, hits_ = 0, seen_ = 0;
+  Loc loc_;
 };
 
 struct ConfusionOptions {
@@ -68,7 +72,8 @@ struct ConfusionOptions {
 /// How often class t was taken for class p.
 class ConfusionMatrix final : public Metric {
  public:
-  explicit ConfusionMatrix(ConfusionOptions options = {}) : options_(options) {}
+  explicit ConfusionMatrix(ConfusionOptions options = {}, Loc loc = Loc::here())
+      : options_(options), loc_(loc) {}
   std::string name() const override { return "confusion_matrix"; }
   void reset() override { counts_.clear(), classes_ = 0; }
   /// Throws IndexError for a target that is not a class.
@@ -89,6 +94,7 @@ class ConfusionMatrix final : public Metric {
 
  private:
   ConfusionOptions options_;
+  Loc loc_;
   std::int64_t classes_ = 0;
   bool binary_ = false;
   std::vector<std::int64_t> counts_;
@@ -97,9 +103,9 @@ class ConfusionMatrix final : public Metric {
 /// How the classes' figures become one.
 enum class Average : std::uint8_t {
   automatic,  ///< binary for one score an example (Labels::binary), else macro
-  macro,   ///< mean over the classes that occur as target or prediction
-  micro,   ///< of all decisions together: accuracy, for single labels
-  binary,  ///< of one class, `positive`
+  macro,      ///< mean over the classes that occur as target or prediction
+  micro,      ///< of all decisions together: accuracy, for single labels
+  binary,     ///< of one class, `positive`
 };
 
 struct ClassScoreOptions {
@@ -124,8 +130,8 @@ class ClassScore : public Metric {
   const ConfusionMatrix& confusion() const noexcept { return confusion_; }
 
  protected:
-  ClassScore(const char* name, ClassScoreOptions options)
-      : options_(std::move(options)), confusion_(options_.confusion) {
+  ClassScore(const char* name, ClassScoreOptions options, Loc loc)
+      : options_(std::move(options)), loc_(loc), confusion_(options_.confusion, loc) {
     if (options_.name.empty()) options_.name = name;
   }
   /// Of one class: how often it was found rightly, how often predicted, how often true.
@@ -133,13 +139,15 @@ class ClassScore : public Metric {
 
  private:
   ClassScoreOptions options_;
+  Loc loc_;
   ConfusionMatrix confusion_;
 };
 
 /// Of those predicted to be of a class, the share that is: hits / predicted.
 class Precision final : public ClassScore {
  public:
-  explicit Precision(ClassScoreOptions options = {}) : ClassScore("precision", std::move(options)) {}
+  explicit Precision(ClassScoreOptions options = {}, Loc loc = Loc::here())
+      : ClassScore("precision", std::move(options), loc) {}
 
  private:
   double score(double hits, double predicted, double truth) const override;
@@ -148,7 +156,8 @@ class Precision final : public ClassScore {
 /// Of those of a class, the share predicted to be: hits / true.
 class Recall final : public ClassScore {
  public:
-  explicit Recall(ClassScoreOptions options = {}) : ClassScore("recall", std::move(options)) {}
+  explicit Recall(ClassScoreOptions options = {}, Loc loc = Loc::here())
+      : ClassScore("recall", std::move(options), loc) {}
 
  private:
   double score(double hits, double predicted, double truth) const override;
@@ -157,7 +166,8 @@ class Recall final : public ClassScore {
 /// The harmonic mean of precision and recall: 2 hits / (predicted + true).
 class F1 final : public ClassScore {
  public:
-  explicit F1(ClassScoreOptions options = {}) : ClassScore("f1", std::move(options)) {}
+  explicit F1(ClassScoreOptions options = {}, Loc loc = Loc::here())
+      : ClassScore("f1", std::move(options), loc) {}
 
  private:
   double score(double hits, double predicted, double truth) const override;
@@ -174,11 +184,12 @@ class MeanError : public Metric {
   void visit(io::StateVisitor& f) override;
 
  protected:
-  MeanError(const char* name, bool squared) : name_(name), squared_(squared) {}
+  MeanError(const char* name, bool squared, Loc loc) : name_(name), squared_(squared), loc_(loc) {}
 
  private:
   const char* name_;
   bool squared_;
+  Loc loc_;
   double sum_ = 0;
   std::int64_t seen_ = 0;
 };
@@ -186,13 +197,13 @@ class MeanError : public Metric {
 /// Mean of (prediction - target)^2 over all elements.
 class Mse final : public MeanError {
  public:
-  Mse() : MeanError("mse", true) {}
+  explicit Mse(Loc loc = Loc::here()) : MeanError("mse", true, loc) {}
 };
 
 /// Mean of |prediction - target| over all elements.
 class Mae final : public MeanError {
  public:
-  Mae() : MeanError("mae", false) {}
+  explicit Mae(Loc loc = Loc::here()) : MeanError("mae", false, loc) {}
 };
 
 }  // namespace thalweg::train

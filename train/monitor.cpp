@@ -7,7 +7,7 @@
 
 namespace thalweg::train::detail {
 
-void check_monitor(const char* op, const std::string& monitor, const Training& training) {
+void check_monitor(const char* op, const std::string& monitor, const Training& training, Loc loc) {
   const auto& names = training.log_names;
   if (std::find(names.begin(), names.end(), monitor) != names.end()) return;
   std::string list;
@@ -19,7 +19,8 @@ void check_monitor(const char* op, const std::string& monitor, const Training& t
                            .given = "'" + monitor + "'",
                            .wanted = "one of " + list,
                            .what = unvalidated ? "fit() was given no validation data"
-                                               : "nothing of that name will be in the logs"});
+                                               : "nothing of that name will be in the logs",
+                           .loc = loc});
 }
 
 bool larger_is_better(Mode mode, const std::string& monitor, const Training& training) {

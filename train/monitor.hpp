@@ -16,7 +16,7 @@ enum class Mode : std::uint8_t { automatic, min, max };
 namespace detail {
 
 /// Throws ValueError, listing the names there will be, if `monitor` is none of them.
-void check_monitor(const char* op, const std::string& monitor, const Training& training);
+void check_monitor(const char* op, const std::string& monitor, const Training& training, Loc loc);
 /// Whether larger values of `monitor` are better.
 bool larger_is_better(Mode mode, const std::string& monitor, const Training& training);
 

@@ -20,9 +20,10 @@ class Shared {
       : p_(std::make_shared<std::remove_cvref_t<D>>(std::forward<D>(object))) {}
   /// Shares; what the object learned can be asked of it afterwards. Throws ValueError for a null pointer.
   template <std::derived_from<Base> D>
-  Shared(std::shared_ptr<D> object) : p_(std::move(object)) {  // NOLINT
+  Shared(std::shared_ptr<D> object, Loc loc = Loc::here()) : p_(std::move(object)) {  // NOLINT
     if (!p_)
-      throw_error<ValueError>({.op = "train", .given = "a null pointer", .what = "an object is wanted"});
+      throw_error<ValueError>(
+          {.op = "train", .given = "a null pointer", .what = "an object is wanted", .loc = loc});
   }
   Base& operator*() const noexcept { return *p_; }
   Base* operator->() const noexcept { return p_.get(); }

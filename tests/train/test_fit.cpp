@@ -335,7 +335,7 @@ TEST_CASE("fit: a mistake is named before anything has changed") {
   CHECK(says(wrong({.class_weights = {1, -1}}, data), {"class_weights is -1"}));
   CHECK(says(wrong({.class_weights = {1, 1}}, data,
                    [](const Tensor& p, const Tensor& t) { return cross_entropy(p, t); }),
-             {"class_weights", "takes a Reduction"}));
+             {"class_weights need", "loss is a function of prediction and target alone", "takes a Reduction"}));
   CHECK(says(wrong({.metrics = {train::Accuracy(), train::Accuracy()}}, data), {"'accuracy' twice"}));
   CHECK(says(wrong({.callbacks = {train::EarlyStopping()}}, data),
              {"EarlyStopping: ", "monitor is 'val_loss'", "no validation data", "loss, lr"}));
@@ -345,7 +345,7 @@ TEST_CASE("fit: a mistake is named before anything has changed") {
   CHECK(train::params_hash(model) == before);
   const std::string weights = complaint<IndexError>(
       [&] { train::fit(model, adam, cross_entropy, data, quiet({.class_weights = {1}})); });
-  CHECK(says(weights, {"class_weights is 1 weights", "class 1"}));
+  CHECK(says(weights, {"class_weights is a list of 1, wanted 2 or more", "class 1 is among the targets"}));
   const data::TensorDataset negative(zeros({4, 2}), from(std::vector<std::int64_t>{0, -1, 0, 0}, {4}));
   CHECK(says(complaint<IndexError>([&] {
                train::fit(model, adam, cross_entropy, negative, quiet({.class_weights = {1, 1}}));
