@@ -54,7 +54,6 @@ void slice(const CopyPlan& p, std::int64_t begin, std::int64_t end, T* dst, cons
   });
 }
 
-
 /// How many dense rows of `bytes` to ask for in advance: they come in no order that the hardware could foresee.
 std::int64_t rows_ahead(std::int64_t bytes) noexcept { return std::clamp<std::int64_t>(ask_bytes / bytes, 1, ask_rows); }
 template <class T>
@@ -67,7 +66,7 @@ void ask(const T* row, std::int64_t n) noexcept {
 /// Whether `total` elements written in dense rows of n go around the caches.
 bool streams(std::int64_t n, std::int64_t total, std::size_t size) noexcept {
   const auto bytes = static_cast<std::int64_t>(size);
-  return n * bytes >= streamed_row && total * bytes >= stream_bytes;
+  return bytes >= 4 && n * bytes >= streamed_row && total * bytes >= stream_bytes;
 }
 
 /// Copies n dense rows of `length` elements, row at[j] of src to place j.

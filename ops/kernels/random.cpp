@@ -3,7 +3,9 @@
 #include <thalweg/ops/kernels/random.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <type_traits>
 
 #include <thalweg/autograd/base/philox.hpp>
 #include <thalweg/ops/kernels/copy_plan.hpp>
@@ -144,21 +146,30 @@ void scaled(double scale, const double* src, double* dst, std::int64_t n) noexce
   random_blocks().scale_f64(scale, src, dst, n);
 }
 
-/// Elements [begin, end) of a slice: all zero, or all of src's times `scale`.
+/// n neighbours: all zero, or all of src's times `scale`.
 template <class T>
-void drop_or_scale(bool kept, const CopyPlan& p, std::int64_t begin, std::int64_t end, T scale, const T* src,
-                   T* dst) noexcept {
-  const std::int64_t ds = p.dst[p.rank - 1], ss = p.src[p.rank - 1];
-  walk_rows(p, begin, end, [&](std::int64_t d, std::int64_t s, std::int64_t n, std::int64_t) {
-    T* const to = dst + d;
-    const T* const from = src + s;
-    if (ds == 1 && !kept)
-      std::fill_n(to, n, T{0});
-    else if (ds == 1 && ss == 1)
-      scaled(scale, from, to, n);
-    else
-      for (std::int64_t i = 0; i < n; ++i) to[i * ds] = kept ? from[i * ss] * scale : T{0};
-  });
+void drop_or_scale(bool kept, T scale, const T* src, T* dst, std::int64_t n) noexcept {
+  constexpr std::int64_t few = 32;
+  if (n <= few) {  // no branch: what the draws say cannot be foreseen
+    using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+    const Bits mask = Bits{0} - static_cast<Bits>(kept);
+    for (std::int64_t i = 0; i < n; ++i) dst[i] = std::bit_cast<T>(std::bit_cast<Bits>(src[i] * scale) & mask);
+  } else if (kept) {
+    scaled(scale, src, dst, n);
+  } else {
+    std::fill_n(dst, n, T{0});
+  }
+}
+
+template <class T>
+void drop_or_scale_spaced(bool kept, T scale, const T* src, std::int64_t ss, T* dst, std::int64_t ds,
+                          std::int64_t n) noexcept {
+  if (!kept && ds == 1)
+    std::fill_n(dst, n, T{0});
+  else if (kept)
+    for (std::int64_t i = 0; i < n; ++i) dst[i * ds] = src[i * ss] * scale;
+  else
+    for (std::int64_t i = 0; i < n; ++i) dst[i * ds] = T{0};
 }
 
 template <class T>
@@ -169,20 +180,30 @@ void drop_slices(const ConstView& src, const View& dst, double p, RandomKey key)
   Dims shape = dst.shape, to = dst.strides, from = src.strides;
   for (Dims* d : {&shape, &to, &from}) d->erase(0), d->erase(0);
   const CopyPlan plan = copy_plan(shape, to, from, false);
-  const std::int64_t channels = dst.shape[1];
+  const std::int64_t channels = dst.shape[1], ds = plan.dst[plan.rank - 1], ss = plan.src[plan.rank - 1];
+  const auto drop = [=](bool kept, const T* x, T* y, std::int64_t begin, std::int64_t end) {
+    if (plan.rank == 1 && ds == 1 && ss == 1)
+      return drop_or_scale(kept, scale, x + plan.src_start + begin, y + plan.dst_start + begin, end - begin);
+    walk_rows(plan, begin, end, [&](std::int64_t d, std::int64_t s, std::int64_t n, std::int64_t) {
+      if (ds == 1 && ss == 1)
+        drop_or_scale(kept, scale, x + s, y + d, n);
+      else
+        drop_or_scale_spaced(kept, scale, x + s, ss, y + d, ds, n);
+    });
+  };
   par::chunks(dst.shape[0] * channels * plan.total, grain_elements, [&](std::int64_t begin, std::int64_t end) {
     std::uint32_t words[random_group];
-    for (std::int64_t slice = begin / plan.total, drawn = -1; begin < end; ++slice) {
+    std::int64_t slice = begin / plan.total, first = slice * plan.total, drawn = -1;
+    for (std::int64_t n = slice / channels, c = slice % channels; begin < end; ++slice, first += plan.total) {
       if (slice / random_group != drawn) {
         drawn = slice / random_group;
         table.words(key.seed, key.offset, drawn, 1, words);
       }
-      const std::int64_t first = slice * plan.total, last = std::min(end, first + plan.total);
-      const std::int64_t n = slice / channels, c = slice % channels;
-      drop_or_scale(words[slice % random_group] >> 8 >= threshold, plan, begin - first, last - first, scale,
-                    src.as<T>() + n * src.strides[0] + c * src.strides[1],
-                    dst.as<T>() + n * dst.strides[0] + c * dst.strides[1]);
+      const std::int64_t last = std::min(end, first + plan.total);
+      drop(words[slice % random_group] >> 8 >= threshold, src.as<T>() + n * src.strides[0] + c * src.strides[1],
+           dst.as<T>() + n * dst.strides[0] + c * dst.strides[1], begin - first, last - first);
       begin = last;
+      if (++c == channels) c = 0, ++n;
     }
   });
 }
