@@ -111,21 +111,16 @@ std::string place_of(const std::string& dir, const std::vector<std::string>& nam
 }
 
 void require_all(const std::string& place, const std::vector<std::string>& names) {
-  std::string missing, wanted;
-  for (const std::string& n : names) {
-    wanted += (wanted.empty() ? "" : ", ") + n;
+  std::string missing;
+  for (const std::string& n : names)
     if (!exists(place + n)) missing += (missing.empty() ? "" : ", ") + n;
-  }
   if (missing.empty()) return;
   const bool python = exists(place + names.front().substr(0, names.front().size() - 4));
   throw_error<IoError>(
       {.op = op,
        .arg = io::printable(place),
-       .wanted = wanted,
-       .what = fmt::format("no {} there{}", missing,
-                           python ? " (these are files of the Python version; the binary version "
-                                    "is wanted)"
-                                  : "")});
+       .wanted = "the files of CIFAR-10's binary version",
+       .what = fmt::format("no {} there{}", missing, python ? ", but files of the Python version" : "")});
 }
 
 }  // namespace

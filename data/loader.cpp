@@ -7,6 +7,7 @@
 
 #include <thalweg/autograd/base/error.hpp>
 #include <thalweg/autograd/base/philox.hpp>
+#include <thalweg/autograd/base/rethrow.hpp>
 #include <thalweg/autograd/base/thread_state.hpp>
 #include <thalweg/data/loader.hpp>
 #include <thalweg/ops/kernels/par.hpp>
@@ -39,22 +40,28 @@ struct Plan {
   DatasetRef dataset;
   std::vector<std::int64_t> order;
   std::int64_t batch_size;
-  std::shared_ptr<const Transform> transform;
+  TransformRef transform;
   std::uint64_t epoch;
+  Loc loc;  // of the loader: for errors that name no line
 
   Batch make(std::int64_t index) const {
     const NoGrad guard;
+    return at_line(loc, [&] { return examples(index); });
+  }
+
+ private:
+  Batch examples(std::int64_t index) const {
     const auto begin = static_cast<std::size_t>(index * batch_size);
     const std::size_t count = std::min(static_cast<std::size_t>(batch_size), order.size() - begin);
     const std::span<const std::int64_t> wanted = std::span(order).subspan(begin, count);
     Batch batch = dataset->batch(wanted);
     check_rows(batch.x, "x", count, "the data set");
     check_rows(batch.y, "y", count, "the data set");
-    if (transform == nullptr) return batch;
+    if (!transform) return batch;
     std::vector<std::int64_t> originals;
     originals.reserve(count);
     for (std::int64_t i : wanted) originals.push_back(dataset->original_index(i));
-    batch.x = (*transform)(batch.x, originals, epoch);
+    batch.x = transform.apply(batch.x, originals, epoch);
     check_rows(batch.x, "x", count, "the transform");
     return batch;
   }
@@ -126,7 +133,7 @@ bool Epoch::Iterator::operator==(std::default_sentinel_t) const { return !epoch_
 // ---- DataLoader --------------------------------------------------------------------------------
 
 DataLoader::DataLoader(DatasetRef dataset, LoaderOptions options, Loc loc)
-    : dataset_(std::move(dataset)), options_(std::move(options)), size_(dataset_->size()) {
+    : dataset_(std::move(dataset)), options_(std::move(options)), size_(dataset_->size()), loc_(loc) {
   if (options_.batch_size < 1)
     throw_error<ValueError>({.op = op,
                              .arg = "batch_size",
@@ -165,7 +172,8 @@ Epoch DataLoader::epoch(std::int64_t number, std::int64_t first, Loc loc) const 
                              .loc = loc});
   auto state = std::make_unique<Epoch::State>();
   state->plan = std::make_shared<const Plan>(Plan{dataset_, order(number), options_.batch_size,
-                                                  options_.transform, static_cast<std::uint64_t>(number)});
+                                                  options_.transform, static_cast<std::uint64_t>(number),
+                                                  loc_});
   state->batches = batches();
   state->taken = first;
   state->prefetch = options_.prefetch;

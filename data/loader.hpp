@@ -21,14 +21,15 @@ struct LoaderOptions {
   bool drop_last = false;  ///< leave out a last batch that is not full
   bool prefetch = true;    ///< make the next batch on a worker thread
   /// Applied to x of each batch where the batch is made; gets original_index of its examples and the epoch.
-  std::shared_ptr<const Transform> transform{};
+  TransformRef transform{};
 };
 
 /// The numbers 0 .. n-1 in a random order that depends on n, seed and epoch alone (Fisher-Yates on Philox).
 std::vector<std::int64_t> shuffled(std::int64_t n, std::uint64_t seed, std::uint64_t epoch);
 
-/// One pass over the data; for range-for. An error from the data set arrives in the caller at the batch it
-/// belongs to and ends the epoch. May be destroyed at any time; destruction waits for a batch under way.
+/// One pass over the data; for range-for. An error from the data set or the transform arrives in the caller at
+/// the batch it belongs to and ends the epoch; one of the library that names no line gets the loader's, or that
+/// of the transform. May be destroyed at any time; destruction waits for a batch under way.
 class Epoch {
  public:
   class Iterator {
@@ -85,6 +86,7 @@ class DataLoader {
   DatasetRef dataset_;
   LoaderOptions options_;
   std::int64_t size_;
+  Loc loc_;
 };
 
 }  // namespace thalweg::data

@@ -3,40 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <thalweg/autograd/base/rethrow.hpp>
+
 namespace thalweg::nn {
-namespace detail {
-namespace {
-
-template <class E>
-[[noreturn]] void rethrow(const E& e, const std::string& layer) {
-  ErrorFields fields = e.fields();
-  fields.what += fmt::format(" (in layer {})", layer);
-  throw E(std::move(fields));
-}
-
-}  // namespace
-
-void rethrow_from_layer(std::size_t index, const AnyModule& layer) {
-  const ModuleRef m = layer.ref();
-  const std::string name = fmt::format("{}, {}", index, m.type->describe(m.object));
-  try {
-    throw;
-  } catch (const ShapeError& e) {
-    rethrow(e, name);
-  } catch (const DTypeError& e) {
-    rethrow(e, name);
-  } catch (const IndexError& e) {
-    rethrow(e, name);
-  } catch (const ValueError& e) {
-    rethrow(e, name);
-  } catch (const VersionError& e) {
-    rethrow(e, name);
-  } catch (const GraphError& e) {
-    rethrow(e, name);
-  }
-}
-
-}  // namespace detail
 
 Tensor Sequential::operator()(Arg x) {
   const Call call(*this, x);
@@ -44,8 +13,11 @@ Tensor Sequential::operator()(Arg x) {
   std::size_t i = 0;
   try {
     for (; i < layers.size(); ++i) y = layers[i](Arg(y, x.loc));
-  } catch (const Error&) {
-    detail::rethrow_from_layer(i, layers[i]);
+  } catch (const Error& e) {
+    const ModuleRef layer = layers[i].ref();
+    ErrorFields fields = e.fields();
+    fields.what += fmt::format(" (in layer {}, {})", i, layer.type->describe(layer.object));
+    throw_again(e, std::move(fields));
   }
   return call.done(std::move(y));
 }

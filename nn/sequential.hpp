@@ -51,12 +51,6 @@ class AnyModule {
   void* (*copy_)(const void*);
 };
 
-namespace detail {
-/// Inside a catch block: throws the exception again; if it is an Error, its text says which layer it came
-/// from.
-[[noreturn]] void rethrow_from_layer(std::size_t index, const AnyModule& layer);
-}  // namespace detail
-
 struct Sequential {
   std::vector<AnyModule> layers;
 

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include <thalweg/autograd/base/rethrow.hpp>
 #include <thalweg/autograd/graph/record.hpp>
 #include <thalweg/ops/describe.hpp>
 
@@ -42,16 +43,6 @@ using Keeper = std::shared_ptr<const OpDef>;
                            .loc = loc});
 }
 
-template <class... E>
-[[noreturn]] void throw_same_type(const Error& e, const ErrorFields& fields) {
-  (
-      [&] {
-        if (dynamic_cast<const E*>(&e)) throw E(fields);
-      }(),
-      ...);
-  throw Error(fields);
-}
-
 /// Runs the user's code; whatever it throws comes out naming the function, except that memory ran out.
 template <class Code>
 auto guarded(const OpDef& op, const char* part, Loc loc, Code code) {
@@ -64,8 +55,7 @@ auto guarded(const OpDef& op, const char* part, Loc loc, Code code) {
     fields.what =
         fmt::format("in its {}: {}{}{}", part, fields.op, fields.op.empty() ? "" : ": ", fields.what);
     fields.op = op.name;
-    throw_same_type<ShapeError, DTypeError, IndexError, ValueError, VersionError, GraphError, IoError,
-                    FormatError>(e, fields);
+    throw_again(e, std::move(fields));
   } catch (const std::bad_alloc&) {
     throw;
   } catch (const std::exception& e) {

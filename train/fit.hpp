@@ -42,7 +42,7 @@ struct FitOptions {
   std::vector<CallbackRef> callbacks{};
   /// Changes the training examples, not those of validation: augmentation. What all examples need, as normalisation,
   /// belongs into the data sets (data::Transformed).
-  std::shared_ptr<const data::Transform> transform{};
+  data::TransformRef transform{};
   /// The optimizer steps after this many batches, with the mean over all their examples; the last group of an
   /// epoch may be smaller.
   std::int64_t accumulate = 1;

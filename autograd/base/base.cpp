@@ -3,11 +3,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
+#include <typeinfo>
 
 #include <fmt/format.h>
 
 #include <thalweg/autograd/base/dims.hpp>
 #include <thalweg/autograd/base/error.hpp>
+#include <thalweg/autograd/base/rethrow.hpp>
 #include <thalweg/autograd/base/view.hpp>
 
 namespace thalweg {
@@ -23,7 +25,18 @@ std::string error_text(const ErrorFields& f) {
   return s;
 }
 
+template <class... E>
+void throw_if_same_type(const Error& e, ErrorFields& fields) {
+  (void)((typeid(e) == typeid(E) ? throw E(std::move(fields)) : true) && ...);
+}
+
 }  // namespace
+
+void throw_again(const Error& e, ErrorFields fields) {
+  throw_if_same_type<ShapeError, DTypeError, IndexError, ValueError, GraphError, VersionError, IoError, FormatError,
+                     MemoryError, Error>(e, fields);
+  throw;
+}
 
 Error::Error(ErrorFields fields) : std::runtime_error(error_text(fields)), fields_(std::move(fields)) {}
 

@@ -6,6 +6,7 @@
 
 #include <thalweg/autograd/base/error.hpp>
 #include <thalweg/autograd/tensor/factories.hpp>
+#include <thalweg/data/image_transforms.hpp>
 #include <thalweg/data/loader.hpp>
 #include <thalweg/ops/kernels/par.hpp>
 
@@ -129,6 +130,48 @@ TEST_CASE("transform: compose applies the first first") {
   const data::Compose nothing({});
   CHECK(nothing(ones({1, 1}), index, 0).item<float>() == 1);
   CHECK_THROWS_WITH_AS(data::Compose({both, nullptr}), doctest::Contains("transforms[1]"), ValueError);
+  CHECK(both);
+  CHECK_FALSE(data::TransformRef());
+}
+
+TEST_CASE("transform: errors name the line where the transform was handed over, or the loader's") {
+  const auto line_of = [](auto f) {
+    try {
+      f();
+    } catch (const Error& e) {
+      CHECK(std::string(e.loc().file ? e.loc().file : "").ends_with("test_transform.cpp"));
+      return e.loc().line;
+    }
+    return 0;
+  };
+  const auto first_batch = [](const DataLoader& loader) { (void)*loader.epoch().begin(); };
+  for (bool prefetch : {false, true}) {
+    const DataLoader crops(numbered(4), {.prefetch = prefetch, .transform = data::RandomCrop({.padding = 2})});
+    CHECK(line_of([&] { first_batch(crops); }) == __LINE__ - 1);  // rows are no images
+    const auto in_row = data::compose(Add(1), data::Cutout({}));
+    const DataLoader pieces(numbered(4), {.prefetch = prefetch, .transform = in_row});
+    CHECK(line_of([&] { first_batch(pieces); }) == __LINE__ - 2);
+  }
+  auto mark = std::make_shared<Mark>();
+  mark->rows_more = 1;
+  const DataLoader more(numbered(4), {.transform = mark});
+  CHECK(line_of([&] { first_batch(more); }) == __LINE__ - 1);
+  const data::Transformed images(numbered(4), data::StandardizeImages());
+  CHECK(line_of([&] { images.batch(Indices{0}); }) == __LINE__ - 1);
+
+  const std::shared_ptr<const data::Transform> null;
+  CHECK(line_of([&] { data::compose(Add(1), null); }) == __LINE__);
+  CHECK(line_of([&] { data::compose(null); }) == __LINE__);
+
+  struct Own : ShapeError {  // of a class of the user's: it arrives as it is
+    using ShapeError::ShapeError;
+  };
+  struct Fails final : data::Transform {
+    Tensor operator()(const Tensor&, std::span<const std::int64_t>, std::uint64_t) const override {
+      throw Own({.what = "mine"});
+    }
+  };
+  CHECK_THROWS_AS(first_batch(DataLoader(numbered(4), {.transform = Fails()})), Own);
 }
 
 TEST_CASE("data: a transformed data set gives the whole's numbers to its transform, in every pass alike") {

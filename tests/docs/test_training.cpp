@@ -102,8 +102,8 @@ TEST_CASE("training.md: augmentation") {
   tw::Generator gen(3);
   const tw::Tensor images = tw::rand({4, 3, 8, 8}, gen);
   const tw::data::TensorDataset data(images, tw::zeros({4}, tw::DType::i64));
-  auto augment = std::make_shared<tw::data::ImageAugmenter>(tw::data::AugmenterOptions{
-      .rotation = 15, .width_shift = 0.1, .height_shift = 0.1, .zoom = {0.9, 1.2}, .horizontal_flip = true, .seed = 7});
+  tw::data::ImageAugmenter augment(
+      {.rotation = 15, .width_shift = 0.1, .height_shift = 0.1, .zoom = {0.9, 1.2}, .horizontal_flip = true, .seed = 7});
   tw::data::DataLoader loader(data, {.batch_size = 2, .shuffle = true, .seed = 7, .transform = augment});
   const tw::data::Batch batch = *loader.epoch(0).begin();
   CHECK(batch.x.shape() == tw::Dims{2, 3, 8, 8});
