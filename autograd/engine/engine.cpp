@@ -206,12 +206,9 @@ void Run::execute(std::vector<Tensor>* results) {
 
 void Run::keep_retained(Node& node, const Tensor* grads) {
   if (!node.extra || selective_) return;
-  NodeExtra& e = *node.extra;
+  const NodeExtra& e = *node.extra;
   for (std::size_t k = 0; k < e.retained.size(); ++k)
-    if (const Tensor& g = grads[e.retained[k]]; g.defined()) {
-      Ref<TensorBody>& kept = e.retained_grads[k];
-      kept = kept ? add(Tensor(kept), g).take() : g.ref();
-    }
+    if (const Tensor& g = grads[e.retained[k]]; g.defined()) retained_.push_back({Ref<Node>::share(&node), k, g.ref()});
 }
 
 void Run::run_node(Node& node, Tensor* grads) {
@@ -303,9 +300,13 @@ void Run::own_totals() {
     if (owned.empty()) owned = parts_of_a_whole();
     if (!owned[i]) l.total = Tensor(std::move(l.total)).clone().take();
   }
+  for (Retained& r : retained_)
+    if (const Ref<TensorBody>& kept = r.node->extra->retained_grads[r.place]; kept)
+      r.total = add(Tensor(kept), Tensor(r.total)).take();
 }
 
 void Run::commit_leaves() {
+  for (Retained& r : retained_) r.node->extra->retained_grads[r.place] = std::move(r.total);
   for (Leaf& l : leaves_) {
     if (!l.total) continue;
     Tensor g(std::move(l.total));

@@ -35,7 +35,8 @@ class Run {
   void run_leaf_hooks();
   /// backward(): makes every total its leaf's own, ready to be kept.
   void own_totals();
-  /// backward(): adds the gathered totals to the leaves' gradients; cannot fail half-way for want of checks.
+  /// backward(): adds the gathered totals to the leaves' gradients, and what retain_grad() keeps; cannot fail
+  /// half-way for want of checks.
   void commit_leaves();
   void collect_leaves(std::vector<Tensor>& results);
 
@@ -49,6 +50,13 @@ class Run {
     Node* node;
     std::uint32_t index;
     int slot;
+  };
+
+  /// The gradient of an interior tensor that retain_grad() keeps; like the leaves' it is kept at the end.
+  struct Retained {
+    Ref<Node> node;
+    std::size_t place;
+    Ref<TensorBody> total;
   };
 
   Leaf& leaf(Node& node);
@@ -66,6 +74,7 @@ class Run {
   std::uint64_t arrivals_ = 0;
   std::vector<Entry> heap_;
   std::vector<Leaf> leaves_;
+  std::vector<Retained> retained_;
   std::vector<Wanted> wanted_;
 };
 

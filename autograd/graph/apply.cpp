@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <thalweg/autograd/base/rethrow.hpp>
 #include <thalweg/autograd/graph/record.hpp>
 #include <thalweg/autograd/tensor/factories.hpp>
 
@@ -54,7 +55,7 @@ void apply_structured(const OpDef& op, const Tensor* in, int n, const void* attr
   Tensor result[4];
   View views[4];
   for (int j = 0; j < outs.n; ++j) {
-    result[j] = empty(outs.meta[j].shape, outs.meta[j].dtype);
+    result[j] = make_result(op, outs.meta[j].shape, outs.meta[j].dtype, loc);
     views[j] = result[j].mutable_view();
   }
   op.run(buffer.ins, views, attrs);
@@ -67,6 +68,14 @@ void apply_structured(const OpDef& op, const Tensor* in, int n, const void* attr
 void throw_undefined_input(const OpDef& op, int i, Loc loc) {
   throw_error<ValueError>({.op = op.name, .arg = fmt::format("argument {}", i + 1), .given = "undefined",
                            .wanted = "a tensor", .what = "undefined tensor", .loc = loc});
+}
+
+void throw_for_result(const OpDef& op, const Error& e, Loc loc) {
+  ErrorFields fields = e.fields();
+  fields.op = op.name;
+  fields.arg = "the result";
+  fields.loc = loc;
+  throw_again(e, std::move(fields));
 }
 
 void throw_input_count(const OpDef& op, int n, Loc loc) {

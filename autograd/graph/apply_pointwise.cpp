@@ -111,7 +111,7 @@ void apply_pointwise(const OpDef& op, const Tensor* in, int n, const void* attrs
   Tensor result;
   if (uniform(op, in, n)) [[likely]] {
     const TensorBody& a = *in[0].get();
-    result = empty(a.shape, op.predicate ? DType::boolean : a.dtype);
+    result = make_result(op, a.shape, op.predicate ? DType::boolean : a.dtype, loc);
     const void* src[max_operands] = {a.data, n > 1 ? in[1].get()->data : nullptr, n > 2 ? in[2].get()->data : nullptr};
     const int k = kernel_index(a.dtype);
     if (!op.predicate && a.numel <= direct_limit) {
@@ -125,7 +125,7 @@ void apply_pointwise(const OpDef& op, const Tensor* in, int n, const void* attrs
     OperandViews v(op, in, n, loc);
     Outs outs;
     infer_pointwise(op, v.ins, outs);
-    result = empty(outs.meta[0].shape, outs.meta[0].dtype);
+    result = make_result(op, outs.meta[0].shape, outs.meta[0].dtype, loc);
     run_strided(op, v.ins, result.mutable_view(), compute_dtype(op, v.ins), attrs);
   }
   if (wants) record(op, in, n, wants, &result, 1, attrs, loc);

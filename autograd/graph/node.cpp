@@ -14,6 +14,7 @@ struct NodeCount {
   std::atomic<std::int64_t> value{0};
   NodeCount* next = nullptr;
   bool listed = false;
+  bool ended = false;  // the thread is past its count's end and destroys what it kept to the last
 };
 constinit thread_local NodeCount node_count;
 constinit std::atomic<NodeCount*> all_counts{nullptr};
@@ -39,20 +40,27 @@ struct CountGuard {
     if (first == &node_count) all_counts.store(node_count.next);
     for (NodeCount* c = first; c; c = c->next)
       if (c->next == &node_count) c->next = node_count.next;
+    node_count.listed = false;
+    node_count.ended = true;
   }
 };
 
-[[gnu::noinline, gnu::cold]] void list_count() {
+[[gnu::noinline, gnu::cold]] void count_first(std::int64_t d) {
+  if (node_count.ended) {
+    ended_count.fetch_add(d);
+    return;
+  }
   thread_local CountGuard guard;
   static_cast<void>(&guard);
   Locked lock(counts_lock);
   node_count.next = all_counts.load();
   all_counts.store(&node_count);
   node_count.listed = true;
+  node_count.value.store(d, std::memory_order_relaxed);
 }
 
 inline void count_node(std::int64_t d) {
-  if (!node_count.listed) [[unlikely]] list_count();
+  if (!node_count.listed) [[unlikely]] return count_first(d);
   node_count.value.store(node_count.value.load(std::memory_order_relaxed) + d, std::memory_order_relaxed);
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <thalweg/autograd/graph/node.hpp>
+#include <thalweg/autograd/tensor/factories.hpp>
 
 namespace thalweg {
 
@@ -21,6 +22,17 @@ inline bool owned_alone(const Ref<TensorBody>& t) noexcept {
 }
 inline bool owned_alone(const Tensor& t) noexcept { return owned_alone(t.ref()); }
 void apply_pointwise(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out);
+
+/// Throws the error that is being handled, of making a result, as one of this op at this line.
+[[noreturn, gnu::cold]] void throw_for_result(const OpDef& op, const Error& e, Loc loc);
+/// A result of the op. Throws ShapeError (2^63 bytes or more), MemoryError.
+inline Tensor make_result(const OpDef& op, const Dims& shape, DType dtype, Loc loc) {
+  try {
+    return empty(shape, dtype);
+  } catch (const Error& e) {
+    throw_for_result(op, e, loc);
+  }
+}
 
 [[noreturn, gnu::cold]] void throw_undefined_input(const OpDef& op, int i, Loc loc);
 [[noreturn, gnu::cold]] void throw_input_count(const OpDef& op, int n, Loc loc);
