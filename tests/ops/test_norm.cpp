@@ -79,25 +79,31 @@ TEST_CASE("batch_norm: a channel with NaN or infinity spoils itself alone") {
   }
 }
 
-TEST_CASE("batch_norm: a gradient penalty differentiates through the statistics") {
+TEST_CASE("norms: a gradient penalty differentiates through the statistics") {
+  using Norm = Tensor (*)(const Tensor&);
+  constexpr Norm norms[] = {[](const Tensor& x) { return batch_norm(x, {}, {}, {.eps = 0.1}).y; },
+                            [](const Tensor& x) { return layer_norm(x, {4, 2}, {}, {}, {.eps = 0.1}); },
+                            [](const Tensor& x) { return group_norm(x, 2, {}, {}, {.eps = 0.1}); }};
   Generator gen(6);
-  Tensor x = randn({4, 2, 3}, gen, DType::f64);
+  Tensor x = randn({3, 4, 2}, gen, DType::f64);
   x.set_requires_grad();
-  const auto penalty = [](const Tensor& at) {
-    const Tensor y = batch_norm(at, {}, {}, {.eps = 0.1}).y;
-    const Tensor g = grad(sum(y * y * y), {at}, {.create_graph = true})[0];
-    return sum(g * g);
-  };
-  const Tensor slope = grad(penalty(x), {x})[0];
-  const double h = 1e-5;
-  for (const std::int64_t i : {0, 7, 23}) {
-    const auto moved = [&](double by) {
-      Tensor z = x.detach().clone();
-      z.mutable_data<double>()[i] += by;
-      z.set_requires_grad();
-      return penalty(z).item<double>();
+  for (const Norm norm : norms) {
+    const auto penalty = [&](const Tensor& at) {
+      const Tensor y = norm(at);
+      const Tensor g = grad(sum(y * y * y), {at}, {.create_graph = true})[0];
+      return sum(g * g);
     };
-    CHECK(slope.data<double>()[i] == doctest::Approx((moved(h) - moved(-h)) / (2 * h)).epsilon(1e-6));
+    const Tensor slope = grad(penalty(x), {x})[0];
+    const double h = 1e-5;
+    for (const std::int64_t i : {0, 7, 23}) {
+      const auto moved = [&](double by) {
+        Tensor z = x.detach().clone();
+        z.mutable_data<double>()[i] += by;
+        z.set_requires_grad();
+        return penalty(z).item<double>();
+      };
+      CHECK(slope.data<double>()[i] == doctest::Approx((moved(h) - moved(-h)) / (2 * h)).epsilon(1e-6));
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 // Graphs and tensors across threads and processes: built here, used and destroyed there, after the builder's end,
-// inside a task of the user's own and in a forked child.
+// inside tasks (TBB's too, which users may call) and in a forked child.
 #include <doctest/doctest.h>
 
 #include <sys/wait.h>
@@ -8,6 +8,8 @@
 #include <stdexcept>
 #include <thread>
 #include <vector>
+
+#include <oneapi/tbb/parallel_for.h>
 
 #include <thalweg/autograd/base/memory.hpp>
 #include <thalweg/autograd/graph/node.hpp>
@@ -102,7 +104,7 @@ TEST_CASE("an error on one thread leaves the passes of the others alone") {
   CHECK(w.grad().item() == 150);
 }
 
-TEST_CASE("ops inside a task of the pool, and inside a chunk, give the same bits") {
+TEST_CASE("ops inside tasks of the user's own, of the library's and inside a chunk give the same bits") {
   const Threads scope(3);
   tw::Generator gen(5);
   const Tensor a = tw::randn({150, 150}, gen);
@@ -119,6 +121,8 @@ TEST_CASE("ops inside a task of the pool, and inside a chunk, give the same bits
   CHECK(same(task.get()));
   std::atomic<int> differ{0};
   tw::par::chunks(6, 1, [&](std::int64_t, std::int64_t) { differ += same(work()) ? 0 : 1; });
+  CHECK(differ == 0);
+  oneapi::tbb::parallel_for(0, 6, [&](int) { differ += same(work()) ? 0 : 1; });
   CHECK(differ == 0);
 }
 
