@@ -171,9 +171,9 @@ Epoch DataLoader::epoch(std::int64_t number, std::int64_t first, Loc loc) const 
                              .what = "no such batch in an epoch",
                              .loc = loc});
   auto state = std::make_unique<Epoch::State>();
-  state->plan = std::make_shared<const Plan>(Plan{dataset_, order(number), options_.batch_size,
-                                                  options_.transform, static_cast<std::uint64_t>(number),
-                                                  loc_});
+  state->plan =
+      std::make_shared<const Plan>(Plan{dataset_, order(number), options_.batch_size, options_.transform,
+                                        static_cast<std::uint64_t>(number), loc_});
   state->batches = batches();
   state->taken = first;
   state->prefetch = options_.prefetch;

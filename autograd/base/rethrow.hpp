@@ -1,5 +1,5 @@
-// An error on its way to the user gains what the place where it arose did not know: the op, the layer, the line.
-// Depends on error.hpp only.
+// An error on its way to the user gains what the place where it arose did not know: the op, the layer, the
+// line. Depends on error.hpp only.
 #pragma once
 
 #include <utility>
@@ -8,7 +8,7 @@
 
 namespace thalweg {
 
-/// Throws `e`, which is being handled, again with other fields; an error of a class of the user's own as it is.
+/// Throws `e`, which is being handled, again with other fields; one of a class of the user's own as it is.
 [[noreturn]] void throw_again(const Error& e, ErrorFields fields);
 
 /// f(), whose errors name the line `loc` if they name none.

@@ -1,5 +1,5 @@
-// docs/reliability.md tells no tale: each file it names exists, and each test case it names stands in the file named
-// before it. Depends on the standard library and doctest.
+// docs/reliability.md tells no tale: each file it names exists, and each test case it names stands in the
+// file named before it. Depends on the standard library and doctest.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -26,8 +26,8 @@ struct Claim {
   std::string file, test;  // a test is empty where the file alone is named
 };
 
-/// What a page claims: `path/of.file` in backticks, and each "test case" after a file of tests in the same paragraph
-/// or item. Line breaks inside a name count as a space.
+/// What a page claims: `path/of.file` in backticks, and each "test case" after a file of tests in the same
+/// paragraph or item. Line breaks inside a name count as a space.
 std::vector<Claim> claims_of(const std::string& page) {
   std::vector<Claim> claims;
   std::string file, joined;
@@ -87,7 +87,8 @@ bool holds(const Claim& claim) {
 
 TEST_CASE("claims are found, and false ones are noticed") {
   const std::vector<Claim> claims = claims_of(
-      "- A word: `tests/docs/test_reliability.cpp`: \"claims are found,\n  and false ones are noticed\"; `ops/none.hpp`.\n"
+      "- A word: `tests/docs/test_reliability.cpp`: \"claims are found,\n  and false ones are noticed\"; "
+      "`ops/none.hpp`.\n"
       "- Another \"quotation\" and `backward()`.\n");
   REQUIRE(claims.size() == 3);
   CHECK(holds(claims[0]));
@@ -107,7 +108,9 @@ TEST_CASE("reliability.md names tests that exist, for every promise") {
     std::size_t tests = 0;
     for (const Claim& claim : claims_of(part)) {
       tests += claim.test.empty() ? 0 : 1;
-      if (!holds(claim)) FAIL_CHECK("docs/reliability.md: no " << claim.file << (claim.test.empty() ? "" : ": ") << claim.test);
+      if (!holds(claim))
+        FAIL_CHECK("docs/reliability.md: no " << claim.file << (claim.test.empty() ? "" : ": ")
+                                              << claim.test);
     }
     if (part.size() > 5 && part[4] >= '1' && part[4] <= '9') {
       ++promises;

@@ -1,5 +1,5 @@
-// Arguments at the ends of their types, and outputs that lie over inputs: each call is refused by an error that
-// names the op and this file's line, or has the result that it would have on copies.
+// Arguments at the ends of their types, and outputs that lie over inputs: each call is refused by an error
+// that names the op and this file's line, or has the result that it would have on copies.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -58,7 +58,9 @@ TEST_CASE("results of 2^63 bytes or more are refused by the op that would make t
   const Tensor column = tw::expand(one, {big, 1}), row = tw::expand(one, {1, big});
   const Tensor index = tw::expand(tw::zeros({1}, tw::DType::i64), {big});
   const Tensor bytes = tw::expand(tw::ones({1}, tw::DType::u8), {std::int64_t{1} << 61});
-  const Tensor halves[] = {tw::expand(one, {std::int64_t{1} << 60, 1}), tw::expand(one, {std::int64_t{1} << 60, 1})};
+  const Tensor halves[] = {tw::expand(one, {std::int64_t{1} << 60, 1}),
+                           tw::expand(one, {std::int64_t{1} << 60, 1})};
+  // clang-format off
   all_refused<tw::ShapeError>({
       {"add", [&] { (void)(column + row); }},
       {"less", [&] { (void)(column < row); }},
@@ -77,6 +79,7 @@ TEST_CASE("results of 2^63 bytes or more are refused by the op that would make t
       {"pad", [&] { tw::pad(x, {most, 0}, {most, 0}); }},
       {"one_hot", [&] { tw::one_hot(tw::arange(3), most); }},
   });
+  // clang-format on
   CHECK_THROWS_AS(tw::zeros({big, big}), tw::ShapeError);
   CHECK_THROWS_AS(tw::eye(big, big), tw::ShapeError);
   float f = 0;
@@ -85,14 +88,17 @@ TEST_CASE("results of 2^63 bytes or more are refused by the op that would make t
 }
 
 TEST_CASE("a result for which there is no memory is refused by its op") {
-  const Tensor column = tw::expand(tw::ones({1, 1}), {big * 256, 1}), row = tw::expand(tw::ones({1, 1}), {1, 1024});
-  all_refused<tw::MemoryError>({{"mul", [&] { (void)(column * row); }}, {"matmul", [&] { tw::matmul(column, row); }}});
+  const Tensor column = tw::expand(tw::ones({1, 1}), {big * 256, 1}),
+               row = tw::expand(tw::ones({1, 1}), {1, 1024});
+  all_refused<tw::MemoryError>(
+      {{"mul", [&] { (void)(column * row); }}, {"matmul", [&] { tw::matmul(column, row); }}});
 }
 
 TEST_CASE("the least and the largest integer as dimension, index, size and count") {
   const Tensor x = tw::ones({2, 3}), image = tw::ones({1, 1, 4, 4}), w = tw::ones({1, 1, 3, 3});
   constexpr int low = std::numeric_limits<int>::min();
   tw::Generator gen(1);
+  // clang-format off
   all_refused<tw::IndexError>({
       {"sum", [&] { tw::sum(x, {.dims = {least}}); }},
       {"sum", [&] { tw::sum(x, {.dims = {big}}); }},  // 0 where it is cut to 32 bits
@@ -131,6 +137,7 @@ TEST_CASE("the least and the largest integer as dimension, index, size and count
       {"group_norm", [&] { tw::group_norm(image, least); }},
       {"layer_norm", [&] { tw::layer_norm(image, {least, 4}); }},
   });
+  // clang-format on
   CHECK(tw::slice(x, 0, least, most, most).shape() == tw::Dims{1, 3});  // ends are cut to what is there
   CHECK(tw::chunk(x, most).size() == 2);
 }

@@ -1,5 +1,6 @@
 // What the process sets for itself and the library must not pick up: a locale that groups digits and writes a
-// decimal comma, rounding and flushing of denormals. (Threads under a changed float environment: test_par.cpp.)
+// decimal comma, rounding and flushing of denormals. (Threads under a changed float environment:
+// test_par.cpp.)
 #include <doctest/doctest.h>
 
 #include <cfenv>
@@ -61,7 +62,8 @@ std::vector<std::string> texts() {
   const tw::test::TempDir dir;
   tw::io::save(dir / "t", {{"t", tw::zeros({1234})}});
   all.push_back(tw::io::load_file(dir / "t").at("t").describe());
-  const examples::Program program{.name = "trial", .data = "Trial", .about = "Trains.\n", .models = {"mlp"}, .data_dir = "files"};
+  const examples::Program program{
+      .name = "trial", .data = "Trial", .about = "Trains.\n", .models = {"mlp"}, .data_dir = "files"};
   const char* words[] = {"trial", "--lr", "1234.5", "--epochs", "1234"};
   const examples::Options o = examples::parse_options(program, 5, words);
   all.push_back(std::to_string(o.lr) + " " + std::to_string(o.epochs));
@@ -78,7 +80,9 @@ TEST_CASE("a locale of decimal commas changes neither what is written nor what i
   CHECK(texts() == expected);
 }
 
-TEST_CASE("rounding and flushing that the caller has set change no result, small or large, and are still set after") {
+TEST_CASE(
+    "rounding and flushing that the caller has set change no result, small or large, and are still set "
+    "after") {
   constexpr unsigned flush = 0x8040;  // flush to zero, denormals are zero
   const auto results = [](std::int64_t n) {
     Tensor x = tw::full({n, n}, 1e-30f).set_requires_grad();

@@ -1,6 +1,7 @@
 // operator new fails at the first call, the second, and so on until the work is done: each time an exception
-// arrives, gradients, parameters and the count of nodes are as before, and the last, undisturbed round has the result
-// of one that never failed. (Tensor data have an allocator of their own: tests/base/test_memory.cpp.)
+// arrives, gradients, parameters and the count of nodes are as before, and the last, undisturbed round has
+// the result of one that never failed. (Tensor data have an allocator of their own:
+// tests/base/test_memory.cpp.)
 #include <doctest/doctest.h>
 
 #include <cstdlib>
@@ -17,7 +18,8 @@ thread_local long calls_left = -1;  // of operator new on this thread before one
 void* take(std::size_t bytes, std::size_t alignment) {
   if (calls_left >= 0 && calls_left-- == 0) throw std::bad_alloc();
   const std::size_t whole = (bytes / alignment + 1) * alignment;
-  void* p = alignment > __STDCPP_DEFAULT_NEW_ALIGNMENT__ ? std::aligned_alloc(alignment, whole) : std::malloc(whole);
+  void* p = alignment > __STDCPP_DEFAULT_NEW_ALIGNMENT__ ? std::aligned_alloc(alignment, whole)
+                                                         : std::malloc(whole);
   if (!p) throw std::bad_alloc();
   return p;
 }
@@ -36,7 +38,8 @@ using tw::Tensor;
 
 namespace {
 
-/// Runs `work` with the n-th allocation failing, for n = 0, 1, ... until it ends well; `unchanged` after each failure.
+/// Runs `work` with the n-th allocation failing, for n = 0, 1, ... until it ends well; `unchanged` after each
+/// failure.
 template <class Work, class Check>
 int exhaust(Work work, Check unchanged) {
   for (int n = 0; n < 100'000; ++n) {
@@ -70,8 +73,9 @@ std::vector<Tensor> gradients(const std::vector<Tensor>& parameters) {
 
 tw::nn::Sequential network() {
   tw::nn::seed(3);
-  return tw::nn::Sequential(tw::nn::Conv2d({.in = 1, .out = 2, .kernel = 3}), tw::nn::BatchNorm2d({.features = 2}),
-                            tw::nn::Flatten(), tw::nn::Linear({.in = 32, .out = 3}));
+  return tw::nn::Sequential(tw::nn::Conv2d({.in = 1, .out = 2, .kernel = 3}),
+                            tw::nn::BatchNorm2d({.features = 2}), tw::nn::Flatten(),
+                            tw::nn::Linear({.in = 32, .out = 3}));
 }
 
 }  // namespace
@@ -85,10 +89,11 @@ TEST_CASE("operator new failing at every call of a forward and backward pass") {
   const std::vector<float> once = values(gradients(parameters));
   const std::int64_t nodes = tw::live_nodes();
 
-  const int forward = exhaust([&] { (void)loss(); }, [&] {
-    CHECK(tw::live_nodes() == nodes);
-    CHECK(tw::grad_enabled());
-  });
+  const int forward = exhaust([&] { (void)loss(); },
+                              [&] {
+                                CHECK(tw::live_nodes() == nodes);
+                                CHECK(tw::grad_enabled());
+                              });
   CHECK(forward > 0);
   const int backward = exhaust(
       [&] {

@@ -1,5 +1,5 @@
-// Graphs under misuse: hooks that remove themselves or drop the graph, passes that meet, modules and tensors that
-// are gone before their graph. Nothing is lost, and an error leaves every gradient as it was.
+// Graphs under misuse: hooks that remove themselves or drop the graph, passes that meet, modules and tensors
+// that are gone before their graph. Nothing is lost, and an error leaves every gradient as it was.
 #include <doctest/doctest.h>
 
 #include <stdexcept>

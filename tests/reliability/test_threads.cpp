@@ -1,5 +1,5 @@
-// Graphs and tensors across threads and processes: built here, used and destroyed there, after the builder's end,
-// inside tasks (TBB's too, which users may call) and in a forked child.
+// Graphs and tensors across threads and processes: built here, used and destroyed there, after the builder's
+// end, inside tasks (TBB's too, which users may call) and in a forked child.
 #include <doctest/doctest.h>
 
 #include <sys/wait.h>
