@@ -17,7 +17,7 @@ namespace {
 
 /// Of a few examples, first and last among them, as they are in the data or, transformed, in two epochs.
 /// Other data and other transforms are told by it without a pass over all of them.
-std::string hash_of_some(const data::DatasetRef& data, const data::Transform* transform) {
+std::string hash_of_some(const data::DatasetRef& data, const data::TransformRef& transform = {}) {
   const NoGrad guard;
   constexpr std::int64_t some = 8;
   const std::int64_t n = std::min(data->size(), some);
@@ -27,7 +27,7 @@ std::string hash_of_some(const data::DatasetRef& data, const data::Transform* tr
     originals.push_back(data->original_index(indices.back()));
   }
   const data::Batch batch = data->batch(indices);
-  if (transform) return hash_of({(*transform)(batch.x, originals, 0), (*transform)(batch.x, originals, 1)});
+  if (transform) return hash_of({transform.apply(batch.x, originals, 0), transform.apply(batch.x, originals, 1)});
   std::vector<Tensor> tensors{batch.x};
   if (batch.y.defined()) tensors.push_back(batch.y);
   return hash_of(tensors);
@@ -48,13 +48,13 @@ io::Metadata Loop::kind() const {
       {"shuffle", text(options_.shuffle)},
       {"drop_last", text(options_.drop_last)},
       {"initial_epoch", text(options_.initial_epoch)},
-      {"data_hash", hash_of_some(*train_, nullptr)},
-      {"transform_hash", options_.transform ? hash_of_some(*train_, options_.transform.get()) : "none"},
+      {"data_hash", hash_of_some(*train_)},
+      {"transform_hash", options_.transform ? hash_of_some(*train_, options_.transform) : "none"},
       {"class_weights", fmt::format("{}", fmt::join(options_.class_weights, " "))},
       {"clip_norm", text(options_.clip_norm)},
       {"clip_value", text(options_.clip_value)},
       {"validation", text(validation_ ? (*validation_)->size() : 0)},
-      {"validation_hash", validation_ ? hash_of_some(*validation_, nullptr) : "none"}};
+      {"validation_hash", validation_ ? hash_of_some(*validation_) : "none"}};
   kind.insert(options_.checkpoint.settings.begin(), options_.checkpoint.settings.end());
   return kind;
 }

@@ -67,7 +67,7 @@ TEST_CASE("results of 2^63 bytes or more are refused by the op that would make t
       {"where", [&] { tw::where(one > 0.0, column, row); }},
       {"matmul", [&] { tw::matmul(column, row); }},
       {"linear", [&] { tw::linear(column, column); }},
-      {"index_select", [&] { tw::embedding(row, index); }},  // made of it, as stack of cat
+      {"embedding", [&] { tw::embedding(row, index); }},
       {"cast", [&] { bytes.to(tw::DType::f64); }},
       {"expand", [&] { tw::expand(one, {big, big}); }},
       {"reshape", [&] { tw::reshape(x, {big, big}); }},
@@ -75,7 +75,7 @@ TEST_CASE("results of 2^63 bytes or more are refused by the op that would make t
       {"reshape", [&] { tw::reshape(tw::zeros({0}), {0, big, big}); }},
       {"view", [&] { tw::view(x, {big, big}); }},
       {"cat", [&] { tw::cat(halves); }},
-      {"cat", [&] { tw::stack(halves); }},
+      {"cat", [&] { tw::stack(halves); }},  // made of it
       {"pad", [&] { tw::pad(x, {most, 0}, {most, 0}); }},
       {"one_hot", [&] { tw::one_hot(tw::arange(3), most); }},
   });
