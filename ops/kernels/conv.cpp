@@ -12,15 +12,21 @@ namespace thalweg::kernels {
 namespace {
 
 constexpr std::int64_t most_plane_channels = 4;
+constexpr std::int64_t least_plane_pixels = 64;
 
 std::atomic<ConvPath> forced{ConvPath::automatic};
 std::atomic<bool> winograd_allowed{true};
 std::atomic<std::int64_t> counts[conv_paths];
 
-/// Measured: with so few channels on the side that is read, lanes of pixels beat lanes of channels.
+/// Measured: with few channels on the side that is read, or on the one that is written where its maps are not tiny, lanes
+/// of pixels beat lanes of channels.
 bool few_channels(const ConvGeometry& g, ConvDirection direction) noexcept {
   const std::int64_t in = g.in_channels / g.groups, out = g.out_channels / g.groups;
-  return (direction == ConvDirection::input_gradient ? out : in) <= most_plane_channels;
+  if (direction == ConvDirection::weight_gradient) return in <= most_plane_channels;
+  const bool forward = direction == ConvDirection::forward;
+  const std::int64_t* written = forward ? g.out : g.in;
+  return (forward ? in : out) <= most_plane_channels ||
+         ((forward ? out : in) <= most_plane_channels && written[0] * written[1] >= least_plane_pixels);
 }
 
 template <class T>

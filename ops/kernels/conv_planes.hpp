@@ -8,7 +8,7 @@
 
 namespace thalweg::kernels {
 
-/// Whether the rows that a block of the destination needs fit on the stack.
+/// Whether the rows that a block of the destination needs of some source channels fit on the stack.
 template <class T>
 bool planes_apply(const TapProblem<T>& problem) noexcept;
 

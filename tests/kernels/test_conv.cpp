@@ -156,6 +156,11 @@ std::vector<ConvGeometry> sweep() {
   all.push_back(geometry(2, 12, 20, {5, 7}, {1, 1}, {1, 1}, {0, 0}, {2, 3}, 4));
   all.push_back(geometry(1, 3, 10, {23, 50}, {7, 7}, {2, 2}, {3, 3}));
   all.push_back(geometry(12, 8, 6, {6, 7}, {3, 3}, {1, 1}, {1, 0}));
+  // Many channels on one side, few on the other: planes take them slab by slab.
+  all.push_back(geometry(2, 60, 3, {9, 16}, {3, 3}, {1, 1}, {1, 1}));
+  all.push_back(geometry(2, 3, 70, {9, 13}, {5, 4}, {2, 1}, {2, 1}));
+  all.push_back(geometry(1, 50, 2, {16, 32}, {3, 5}, {2, 2}, {1, 1}, {2, 1}));
+  all.push_back(geometry(2, 66, 4, {8, 8}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 2));
   return all;
 }
 
@@ -183,7 +188,8 @@ TEST_CASE("the bits of a convolution do not depend on the number of threads") {
   for (const ConvGeometry& g : {geometry(16, 20, 70, {12, 9}, {3, 3}, {1, 1}, {1, 1}),
                                 geometry(1, 3, 30, {60, 70}, {5, 5}, {2, 1}, {2, 2}),
                                 geometry(1, 90, 70, {20, 20}, {1, 1}), geometry(6, 90, 70, {20, 20}, {1, 1}),
-                                geometry(3, 24, 24, {30, 30}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 24)}) {
+                                geometry(3, 24, 24, {30, 30}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 24),
+                                geometry(4, 3, 60, {32, 20}, {3, 3}, {1, 1}, {1, 1})}) {
     Operands<float> op(g);
     on_targets([&] {
       for (ConvPath path : paths) {
@@ -208,9 +214,9 @@ TEST_CASE("the bits of a convolution do not depend on the number of threads") {
 TEST_CASE("a fused bias and relu has the bits of the separate steps on the direct paths") {
   on_targets([] {
     for (ConvPath path : {ConvPath::channels, ConvPath::planes})
-      for (std::int64_t groups : {1, 3}) {
+      for (const auto& [in, groups] : {std::pair{6, 1}, std::pair{6, 3}, std::pair{60, 1}}) {
         const ForcedPath forced(path);
-        Operands<float> op(geometry(9, 6, 21, {5, 18}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, groups));
+        Operands<float> op(geometry(9, in, 21, {5, 18}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, groups));
         Array<float> plain(op.y.shape()), fused(op.y.shape());
         op.forward(plain), op.forward(fused, true, Activation::relu);
         for (std::int64_t i = 0; i < plain.size(); ++i)
@@ -312,7 +318,10 @@ TEST_CASE("the path follows the geometry, can be forced, and is counted") {
   CHECK(ran(geometry(2, 64, 64, {8, 8}, {3, 3}, {2, 2})) == ConvPath::channels);
   CHECK(ran(geometry(2, 64, 64, {8, 8}, {1, 1})) == ConvPath::product);
   CHECK(ran(geometry(2, 64, 64, {7, 7}, {1, 1})) == ConvPath::channels);
+  CHECK(ran(geometry(2, 64, 3, {8, 8}, {3, 3}, {1, 1}, {1, 1})) == ConvPath::planes);
+  CHECK(ran(geometry(2, 64, 3, {4, 4}, {3, 3}, {1, 1}, {1, 1})) == ConvPath::channels);
   const ForcedPath forced(ConvPath::planes);
   CHECK(ran(geometry(2, 8, 8, {8, 8}, {3, 3})) == ConvPath::planes);
-  CHECK(ran(geometry(1, 512, 2, {4, 4}, {3, 3})) == ConvPath::channels);  // too many terms for a row
+  CHECK(ran(geometry(1, 512, 2, {4, 4}, {3, 3})) == ConvPath::planes);
+  CHECK(ran(geometry(1, 1, 2, {20, 20}, {17, 17})) == ConvPath::channels);  // too many terms of one channel
 }
