@@ -20,6 +20,14 @@ constexpr std::int64_t least = std::numeric_limits<std::int64_t>::min();
 constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t big = std::int64_t{1} << 32;
 
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool runs_out = false;  // AddressSanitizer ends a program that asks for that much
+#elif defined(__has_feature)
+constexpr bool runs_out = !__has_feature(address_sanitizer);
+#else
+constexpr bool runs_out = true;
+#endif
+
 struct Call {
   std::string op;  // named by the error
   std::function<void()> run;
@@ -88,6 +96,7 @@ TEST_CASE("results of 2^63 bytes or more are refused by the op that would make t
 }
 
 TEST_CASE("a result for which there is no memory is refused by its op") {
+  if (!runs_out) return;
   const Tensor column = tw::expand(tw::ones({1, 1}), {big * 256, 1}),
                row = tw::expand(tw::ones({1, 1}), {1, 1024});
   all_refused<tw::MemoryError>(
