@@ -55,7 +55,9 @@ void slice(const CopyPlan& p, std::int64_t begin, std::int64_t end, T* dst, cons
 }
 
 /// How many dense rows of `bytes` to ask for in advance: they come in no order that the hardware could foresee.
-std::int64_t rows_ahead(std::int64_t bytes) noexcept { return std::clamp<std::int64_t>(ask_bytes / bytes, 1, ask_rows); }
+std::int64_t rows_ahead(std::int64_t bytes) noexcept {
+  return std::clamp<std::int64_t>(ask_bytes / bytes, 1, ask_rows);
+}
 template <class T>
 void ask(const T* row, std::int64_t n) noexcept {
   const char* const at = reinterpret_cast<const char*>(row);
@@ -209,7 +211,13 @@ void add_slices(const ConstView& base, const View& dst, int dim, const SourcesOf
                     continue;
                   }
                   T* const to = dst.as<T>() + place * dst.strides[dim];
-                  slice<T, put<T>, put_row<T>>(from, begin, end, to, base.as<T>() + place * base.strides[dim]);
+                  const T* const old = base.as<T>() + place * base.strides[dim];
+                  if (fs == 0 && ds == 1)
+                    walk_rows(from, begin, end, [&](std::int64_t d, std::int64_t s, std::int64_t n, std::int64_t) {
+                      repeat(to + d, old[s], n);
+                    });
+                  else
+                    slice<T, put<T>, put_row<T>>(from, begin, end, to, old);
                   for (std::int64_t q = sources.first(place); q < sources.first(place + 1); ++q)
                     slice<T, add<T>, add_row<T>>(p, begin, end, to, src.as<T>() + sources[q] * src.strides[dim]);
                 }

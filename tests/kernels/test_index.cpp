@@ -283,7 +283,10 @@ TEST_CASE("results larger than the caches: rows selected and rows added to, on e
   on_threads([&] {
     CHECK(kernels::index_select(few.view(), 0, chosen.view(), many.view()));
     std::int64_t wrong = 0;
-    for (std::int64_t i = 0; i < many.size(); ++i) wrong += many[i] != few[i / length * (i / length) % 300 * length + i % length];
+    for (std::int64_t i = 0; i < many.size(); ++i) {
+      const std::int64_t row = i / length;
+      wrong += many[i] != few[row * row % 300 * length + i % length];
+    }
     CHECK(wrong == 0);
     kernels::index_add(base.view(), many.view(), 0, places.view(), src.view());
     CHECK(same_bits(many.values(), want));

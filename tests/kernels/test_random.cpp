@@ -163,7 +163,8 @@ TEST_CASE("dropout keeps, scales and zeroes by the position's number, in place a
 TEST_CASE("dropout of channels: one number for each slice, whatever its size and place; what is dropped is not read") {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   on_targets([&] {
-    for (const Dims& shape : {Dims{3, 40, 5, 7}, Dims{17, 300, 2, 3}, Dims{9, 2, 4111}, Dims{1, 2, 40000}, Dims{130, 3}, Dims{2, 3, 0}})
+    for (const Dims& shape : {Dims{3, 40, 5, 7}, Dims{17, 300, 2, 3}, Dims{9, 2, 4111}, Dims{1, 2, 40000},
+                              Dims{130, 3}, Dims{2, 3, 0}})
       for (Layout layout : all_layouts)
         for (double p : {0.0, 0.3, 1.0}) {
           Array<float> x(shape, layout), y(shape, layout);
