@@ -65,26 +65,16 @@ void ask(const T* row, std::int64_t n) noexcept {
   for (std::int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(at + i);
 }
 
-/// Whether `total` elements written in dense rows of n go around the caches.
-bool streams(std::int64_t n, std::int64_t total, std::size_t size) noexcept {
-  const auto bytes = static_cast<std::int64_t>(size);
-  return bytes >= 4 && n * bytes >= streamed_row && total * bytes >= stream_bytes;
-}
-
 /// Copies n dense rows of `length` elements, row at[j] of src to place j.
 template <class T, class I>
 void copy_rows(T* dst, std::int64_t dst_step, const T* src, std::int64_t src_step, const I* at, std::int64_t step,
-               std::int64_t n, std::int64_t length, bool stream) noexcept {
-  const std::int64_t bytes = length * static_cast<std::int64_t>(sizeof(T)), ahead = rows_ahead(bytes);
+               std::int64_t n, std::int64_t length) noexcept {
+  const std::int64_t ahead = rows_ahead(length * static_cast<std::int64_t>(sizeof(T)));
   const auto row = [&](std::int64_t j) { return src + static_cast<std::int64_t>(at[j * step]) * src_step; };
   for (std::int64_t j = 0; j < n; ++j) {
     if (j + ahead < n) ask(row(j + ahead), length);
-    if (stream)
-      stream_block(dst + j * dst_step, row(j), bytes);
-    else
-      put_row(dst + j * dst_step, row(j), length);
+    put_row(dst + j * dst_step, row(j), length);
   }
-  if (stream) stream_fence();
 }
 
 /// Slices of src into dst: `places` walks where they go in dst and which indices name them, `p` the elements of one.
@@ -93,7 +83,6 @@ bool select_slices(const CopyPlan& places, const CopyPlan& p, T* dst, const T* s
                    const I* index, std::int64_t size) noexcept {
   const std::int64_t ds = places.dst[places.rank - 1], xs = places.src[places.rank - 1];
   const bool dense = p.rank == 1 && p.dst[0] == 1 && p.src[0] == 1;
-  const bool stream = streams(p.total, places.total * p.total, sizeof(T));
   const auto from = [=](I at) { return src + static_cast<std::int64_t>(at) * src_step; };
   std::atomic<bool> good{true};
   if (p.total > grain_elements) {
@@ -113,7 +102,7 @@ bool select_slices(const CopyPlan& places, const CopyPlan& p, T* dst, const T* s
       if (p.total == 1)
         for (std::int64_t j = 0; j < n; ++j) dst[d + j * ds] = *from(at[j * xs]);
       else if (dense)
-        copy_rows(dst + d + p.dst_start, ds, src + p.src_start, src_step, at, xs, n, p.total, stream);
+        copy_rows(dst + d + p.dst_start, ds, src + p.src_start, src_step, at, xs, n, p.total);
       else
         for (std::int64_t j = 0; j < n; ++j)
           slice<T, put<T>, put_row<T>>(p, 0, p.total, dst + d + j * ds, from(at[j * xs]));
@@ -142,6 +131,13 @@ class SourcesOf {
  private:
   mem::Scratch<std::int64_t> first_, order_;
 };
+
+/// Whether sums of `total` elements in dense rows of n go around the caches. (Selected rows do not: with reads from
+/// everywhere beside them, such stores are slower than others where the memory is busy.)
+bool streams(std::int64_t n, std::int64_t total, std::size_t size) noexcept {
+  const auto bytes = static_cast<std::int64_t>(size);
+  return bytes >= 4 && n * bytes >= streamed_row && total * bytes >= stream_bytes;
+}
 
 /// Pieces of slices that are dense in all three operands, but that base may repeat one number.
 template <class T>
