@@ -127,13 +127,13 @@ inline std::int64_t checked_numel(const Dims& shape, std::int64_t itemsize) {
   return n;
 }
 
-/// Row-major strides, in elements.
+/// Row-major strides, in elements; of a shape too large, which its maker refuses after this, some numbers.
 constexpr Dims contiguous_strides(const Dims& shape) noexcept {
   Dims s = shape;
-  std::int64_t step = 1;
+  std::uint64_t step = 1;  // may wrap around
   for (int i = shape.size() - 1; i >= 0; --i) {
-    s[i] = step;
-    step *= shape[i] > 1 ? shape[i] : 1;
+    s[i] = static_cast<std::int64_t>(step);
+    step *= static_cast<std::uint64_t>(shape[i] > 1 ? shape[i] : 1);
   }
   return s;
 }
