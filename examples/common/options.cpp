@@ -35,9 +35,10 @@ po::options_description description(const Program& program) {
   add("limit", text("N"), "use the first N training images only, 10 or more (all)");
   if (program.augments) add("no-augment", "train on the images as they are");
   add("checkpoints", text("DIR"),
-      fmt::format("keep the state of the run there, saved after each epoch and every 2 s (or less often: saving "
-                  "takes at most 2 % of the time); 'none' for none ({})",
-                  program.checkpoints ? default_checkpoints(program) : "none")
+      fmt::format(
+          "keep the state of the run there, saved after each epoch and every 2 s (or less often: saving "
+          "takes at most 2 % of the time); 'none' for none ({})",
+          program.checkpoints ? default_checkpoints(program) : "none")
           .c_str());
   add("save-every", text("N"), "within an epoch every N steps instead of by time");
   add("resume", "go on from the newest valid checkpoint, with the flags of the run that wrote it");

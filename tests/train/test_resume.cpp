@@ -145,11 +145,11 @@ TEST_CASE("resume: every_steps saves within an epoch") {
 
 namespace {
 
-/// Saving that takes at least 20 ms.
+/// Saving that takes at least 100 ms, so that the next is not due before 5 s.
 const io::FileOps& slow_files() {
   static const io::FileOps ops = [] {
     io::FileOps t = io::system_file_ops();
-    t.fsync = [](int fd) { return ::usleep(10'000), io::system_file_ops().fsync(fd); };
+    t.fsync = [](int fd) { return ::usleep(50'000), io::system_file_ops().fsync(fd); };
     return t;
   }();
   return ops;
@@ -253,21 +253,20 @@ TEST_CASE("resume: other settings, another optimizer and another model are refus
 TEST_CASE("resume: other data, another transform and other settings of one's own are refused by name") {
   class Add final : public data::Transform {
    public:
-    explicit Add(float amount, int even_only = 0) : amount_(amount), first_(even_only) {}
+    Add(float at_first, float later) : at_first_(at_first), later_(later) {}
     Tensor operator()(const Tensor& x, std::span<const std::int64_t> indices,
                       std::uint64_t epoch) const override {
       CHECK(indices.size() == static_cast<std::size_t>(x.size(0)));
-      return epoch >= static_cast<std::uint64_t>(first_) ? x + amount_ : x;
+      return x + (epoch == 0 ? at_first_ : later_);
     }
 
    private:
-    float amount_;
-    int first_;
+    float at_first_, later_;
   };
   TempDir dir;
   const auto refused = [&](auto change) {
     Run other(dir.path());
-    other.options.transform = std::make_shared<const Add>(0.5f);
+    other.options.transform = std::make_shared<const Add>(0.5f, 0.5f);
     other.options.checkpoint.settings = {{"--lr", "0.1"}};
     data::TensorDataset data = examples();
     change(other, data);
@@ -285,7 +284,8 @@ TEST_CASE("resume: other data, another transform and other settings of one's own
   CHECK(refused(no_change) == "nothing");
   CHECK(refused(no_change) == "nothing");
   CHECK(refused([](Run& r, auto&) { r.options.checkpoint.settings = {{"--lr", "0.2"}}; }) == "--lr 0.1");
-  for (const auto& other : {std::make_shared<const Add>(0.25f), std::make_shared<const Add>(0.5f, 1)})
+  for (const auto& other :
+       {std::make_shared<const Add>(0.25f, 0.5f), std::make_shared<const Add>(0.5f, 0.25f)})
     CHECK(refused([&](Run& r, auto&) { r.options.transform = other; }).starts_with("transform_hash "));
   CHECK(refused([](Run& r, auto&) { r.options.transform = nullptr; }).starts_with("transform_hash "));
   CHECK(contains(refused([](Run& r, auto&) { r.options.validation_split = 0.5; }), "examples 20, "));
