@@ -256,22 +256,22 @@ void Run::run_leaf_hooks() {
     if (l.total && l.node->extra) l.total = through_hooks(*l.node, 0, Tensor(std::move(l.total))).take();
 }
 
-/// Which totals are dense parts of a block of memory that the totals here, and nobody else, hold and fill without overlap,
-/// as the gradients of what was joined are: each is its leaf's own as it is.
-std::vector<bool> Run::parts_of_a_whole() const {
+/// Totals that are dense parts of a block of memory which they, and nobody else, hold and fill without overlap, as the
+/// gradients of what was joined are, become their leaves' own as they are: each gets a storage for its part.
+void Run::own_parts() {
   struct Part {
     const Storage* whole;
     const char* begin;
-    std::size_t bytes, leaf;
+    std::size_t bytes;
+    TensorBody* body;
   };
   std::vector<Part> parts;
-  for (std::size_t i = 0; i < leaves_.size(); ++i) {
-    const TensorBody* b = leaves_[i].total.get();
-    if (!b || !leaves_[i].total.unique() || b->storage.unique() || b->storage->deleter || !b->contiguous || b->node) continue;
+  for (const Leaf& l : leaves_) {
+    TensorBody* b = l.total.get();
+    if (!b || !l.total.unique() || b->storage.unique() || b->storage->deleter || !b->contiguous || b->node) continue;
     parts.push_back({b->storage.get(), static_cast<const char*>(b->data),
-                     static_cast<std::size_t>(b->numel) * itemsize(b->dtype), i});
+                     static_cast<std::size_t>(b->numel) * itemsize(b->dtype), b});
   }
-  std::vector<bool> owned(leaves_.size(), false);
   std::ranges::sort(parts, [](const Part& a, const Part& b) {
     return a.whole != b.whole ? std::less<>()(a.whole, b.whole) : std::less<>()(a.begin, b.begin);
   });
@@ -284,21 +284,22 @@ std::vector<bool> Run::parts_of_a_whole() const {
       at += parts[end].bytes;
     }
     seamless &= at == static_cast<const char*>(whole.data) + whole.bytes;
-    if (seamless && whole.refs.load(std::memory_order_acquire) == end - i)
-      for (std::size_t k = i; k < end; ++k) owned[parts[k].leaf] = true;
+    if (!seamless || whole.refs.load(std::memory_order_acquire) != end - i) continue;
+    for (std::size_t k = i; k < end; ++k) {
+      TensorBody& b = *parts[k].body;
+      b.storage = Storage::part(b.storage, b.data, parts[k].bytes);
+    }
   }
-  return owned;
 }
 
 void Run::own_totals() {
   // The leaf must own its gradient alone: what a hook, a saved value or another leaf holds is copied, and all copies
   // are made before the first gradient changes.
-  std::vector<bool> owned;
-  for (std::size_t i = 0; i < leaves_.size(); ++i) {
-    Leaf& l = leaves_[i];
+  bool parted = false;
+  for (Leaf& l : leaves_) {
     if (!l.total || owned_alone(l.total)) continue;
-    if (owned.empty()) owned = parts_of_a_whole();
-    if (!owned[i]) l.total = Tensor(std::move(l.total)).clone().take();
+    if (!std::exchange(parted, true)) own_parts();
+    if (!owned_alone(l.total)) l.total = Tensor(std::move(l.total)).clone().take();
   }
   for (Retained& r : retained_)
     if (const Ref<TensorBody>& kept = r.node->extra->retained_grads[r.place]; kept)

@@ -60,7 +60,7 @@ class Run {
   };
 
   Leaf& leaf(Node& node);
-  std::vector<bool> parts_of_a_whole() const;
+  void own_parts();
   bool is_wanted_leaf(Node& node) const noexcept;
   void keep_retained(Node& node, const Tensor* grads);
   /// Uses up `grads`.

@@ -1,5 +1,6 @@
 // Storage: the memory behind one or more tensors, with the version counter that all its views share.
-// Depends on base. Invariant: own memory follows the header in one block; wrapped memory has a deleter.
+// Depends on base. Invariant: own memory follows the header in one block; wrapped memory has a deleter; what is neither
+// is a part of another storage, and a reference to that follows the header.
 #pragma once
 
 #include <atomic>
@@ -34,6 +35,9 @@ struct alignas(64) Storage {
   static Ref<Storage> make(std::size_t bytes);
   /// Somebody else's memory; `deleter` (may be empty) is called with `data` when the last user is gone.
   static Ref<Storage> wrap(void* data, std::size_t bytes, std::function<void(void*)> deleter);
+  /// `bytes` at `data` inside `whole`, which lives on with it, under a version counter of its own: for memory that
+  /// nothing else reaches.
+  static Ref<Storage> part(Ref<Storage> whole, void* data, std::size_t bytes);
   static void drop(Storage* s) noexcept;
 };
 

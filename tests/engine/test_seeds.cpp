@@ -86,6 +86,38 @@ TEST_CASE("the gradients of what was joined are parts of the seed, and each is i
   CHECK(at(b.grad(), 8) == 30.0);
 }
 
+TEST_CASE("a write to one gradient of what was joined leaves graphs that saved the other valid") {
+  Tensor a = leaf({2, 3}), b = leaf({3, 3}), w = leaf({2, 3});
+  const auto* where = static_cast<const double*>(give_up(tw::cat({a, b}, 0)));
+  const Tensor loss = (w * a.grad()).sum();  // saves the gradient of a
+  REQUIRE(memory(b.grad()) == where + 6);
+  b.grad().fill_(-1.0);
+  CHECK_NOTHROW(loss.backward());
+  CHECK(at(w.grad(), 5) == 6.0);
+  const Tensor again = (w * a.grad()).sum();
+  a.grad().fill_(-1.0);
+  CHECK_THROWS_AS(again.backward(), tw::VersionError);
+}
+
+TEST_CASE("a part outlives the other parts, takes what a second pass adds and gives the block back") {
+  const std::int64_t before = tw::memory_stats().live_blocks;
+  Tensor kept;
+  {
+    Tensor a = leaf({40, 300}), b = leaf({60, 300});
+    const void* where = give_up(tw::cat({a, b}, 0));
+    b.zero_grad();
+    CHECK(at(a.grad(), 11999) == 12000.0);
+    give_up(tw::cat({a, b}, 0));
+    CHECK(memory(a.grad()) == where);  // added to in place
+    CHECK(at(a.grad(), 11999) == 24000.0);
+    CHECK(at(b.grad(), 0) == 12001.0);
+    kept = a.grad();
+  }
+  CHECK(at(kept, 0) == 2.0);
+  kept = Tensor();
+  CHECK(tw::memory_stats().live_blocks == before);
+}
+
 TEST_CASE("parts that overlap, leave a gap or are held elsewhere are copied") {
   Tensor a = leaf({3}), b = leaf({3});
   const auto copied = [&](const Tensor& y) {
