@@ -178,27 +178,48 @@ class Borrowed {
   Borrowed& operator=(const Borrowed&) = delete;
   ~Borrowed() {}  // the handles are not ours to release
   const Tensor* data() const noexcept { return handles_; }
-
  private:
   union {
     Tensor handles_[N];
   };
 };
 
+// Whether an argument is given up: it is a temporary, or was moved on by the function that got it.
+inline bool given_up(const Arg&) noexcept { return false; }
+inline bool given_up(Arg&& a) noexcept { return a.given_up; }
+
+/// Of an argument that was taken the caller's handle is let go: another one holds its tensor now.
+[[gnu::noinline]] inline void let_go(const Tensor* left, std::initializer_list<const Tensor*> handles) noexcept {
+  for (const Tensor* t : handles)
+    if (!(left++)->defined()) const_cast<Tensor*>(t)->take().leak();
+}
+
+template <class Op, class... Args>
+Tensor run(const Attributes<Op>& attrs, const Arg& first, Args&&... rest) {
+  constexpr int n = 1 + static_cast<int>(sizeof...(rest));
+  Borrowed<n> in(first, rest...);
+  Tensor out[PointwiseOp<Op> ? 1 : 4];
+  unsigned mask = first.given_up;
+  if constexpr (PointwiseOp<Op>) {
+    int i = 0;
+    ((mask |= static_cast<unsigned>(given_up(std::forward<Args>(rest))) << ++i), ...);
+  }
+  apply(op_def<Op>(), in.data(), n, &attrs, first.loc, out, mask);
+  if (PointwiseOp<Op> && mask) [[unlikely]] let_go(in.data(), {&first.t, &static_cast<const Tensor&>(rest)...});
+  return std::move(out[0]);
+}
+
 }  // namespace ops::detail
 
 /// Runs op `Op` on the arguments: apply<Tanh>(x), apply<Sum>({.dims = {0}}, x). The last argument's line names the call.
+/// What is moved in, std::move(x), is given up: it is undefined afterwards or as it was.
 template <class Op, class... Args>
-Tensor apply(const ops::Attributes<Op>& attrs, Arg first, const Args&... rest) {
-  constexpr int n = 1 + static_cast<int>(sizeof...(rest));
-  const ops::detail::Borrowed<n> in(first, rest...);
-  Tensor out[4];
-  apply(ops::op_def<Op>(), in.data(), n, &attrs, first.loc, out);
-  return std::move(out[0]);
+Tensor apply(const ops::Attributes<Op>& attrs, Arg first, Args&&... rest) {
+  return ops::detail::run<Op>(attrs, first, std::forward<Args>(rest)...);
 }
 template <class Op, class... Args>
-Tensor apply(Arg first, const Args&... rest) {
-  return apply<Op>(ops::detail::attrs_as<Op>(nullptr), first, rest...);
+Tensor apply(Arg first, Args&&... rest) {
+  return ops::detail::run<Op>(ops::detail::attrs_as<Op>(nullptr), first, std::forward<Args>(rest)...);
 }
 
 /// Any number of inputs and all outputs.

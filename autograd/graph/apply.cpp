@@ -84,11 +84,12 @@ void throw_input_count(const OpDef& op, int n, Loc loc) {
                            .what = "wrong number of inputs", .loc = loc});
 }
 
-void apply_unhooked(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out) {
+void apply_unhooked(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out,
+                    unsigned given_up) {
   if (thread_state.call_site) loc = thread_state.call_site;
   if (op.n_in >= 0 ? n != op.n_in : n > max_inputs) [[unlikely]] throw_input_count(op, n, loc);
   switch (op.kind) {
-    case OpKind::pointwise: return apply_pointwise(op, in, n, attrs, loc, out);
+    case OpKind::pointwise: return apply_pointwise(op, in, n, attrs, loc, out, given_up);
     case OpKind::view: return apply_view(op, in, attrs, loc, out);
     case OpKind::composite: {
       CallSite site(loc);
@@ -100,9 +101,9 @@ void apply_unhooked(const OpDef& op, const Tensor* in, int n, const void* attrs,
   }
 }
 
-void apply(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out) {
+void apply(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out, unsigned given_up) {
   if (ApplyHook* hook = thread_state.apply_hook) [[unlikely]] return hook->apply(op, in, n, attrs, loc, out);
-  apply_unhooked(op, in, n, attrs, loc, out);
+  apply_unhooked(op, in, n, attrs, loc, out, given_up);
 }
 
 // ---- recording ----

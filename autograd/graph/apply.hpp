@@ -21,9 +21,12 @@ struct ApplyHook {
 
 /// Runs `op` on in[0..n) and writes its outputs to out[0..n_out). `attrs` points to the op's Attrs, or is null.
 /// Throws what infer and check throw, and VersionError for an input whose recorded value was overwritten.
-void apply(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out);
+/// Bit i of `given_up` says that the caller looks at in[i] no more: a pointwise op may make that tensor its result, written
+/// over it, and leave in[i] undefined.
+void apply(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out, unsigned given_up = 0);
 /// The same without consulting the thread's hook.
-void apply_unhooked(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out);
+void apply_unhooked(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out,
+                    unsigned given_up = 0);
 /// Writes the result of a pointwise op into in[0] and records it there. Throws GraphError where the derivative
 /// needs the overwritten value, where in[0] is a leaf that wants a gradient, or a view of a recorded tensor.
 void apply_in_place(const OpDef& op, Tensor* in, int n, const void* attrs, Loc loc);

@@ -105,31 +105,63 @@ void infer_pointwise(const OpDef& op, const Ins& ins, Outs& outs) {
   outs.add(result, broadcast_shapes(ins));
 }
 
-void apply_pointwise(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out) {
+namespace {
+
+/// The operand given up whose body and memory the result may take over, null when there is none: nothing else holds it, it
+/// looks like the result, it is no leaf that wants a gradient and no view, the derivative does not need it, and it is
+/// not another operand too.
+[[gnu::noinline]] Tensor* donor(const OpDef& op, const Tensor* in, int n, std::uint64_t wants, const Dims& shape, DType dtype,
+                                unsigned given_up) {
+  const NeedMask saved = saved_mask(op, n, wants);
+  for (; given_up; given_up &= given_up - 1) {
+    const int i = __builtin_ctz(given_up);
+    const TensorBody& b = *in[i].get();
+    bool free = held_alone(in[i].ref()) && !b.storage->viewed.load(std::memory_order_relaxed) && b.dtype == dtype &&
+                b.shape == shape && !(b.node && b.node->is_leaf) && !(saved & need_input(i));
+    for (int k = 0; k < n; ++k) free &= k == i || in[k].get() != &b;
+    if (!free) continue;
+    if (!wants) in[i].get()->node.reset();
+    return const_cast<Tensor*>(in + i);
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+void apply_pointwise(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out, unsigned given_up) {
   check_defined(op, in, n, loc);
   const std::uint64_t wants = wants_gradient(op, in, n, loc);
-  Tensor result;
+  Tensor fresh;
+  Tensor* result = &fresh;
+  const auto make = [&](const Dims& shape, DType dtype) __attribute__((always_inline)) {
+    if (Tensor* over = given_up ? donor(op, in, n, wants, shape, dtype, given_up) : nullptr) {
+      result = over;
+      if (wants) record(op, in, n, wants, result, 1, attrs, loc);  // can fail, so it comes before the writing
+    } else {
+      fresh = make_result(op, shape, dtype, loc);
+    }
+  };
   if (uniform(op, in, n)) [[likely]] {
     const TensorBody& a = *in[0].get();
-    result = make_result(op, a.shape, op.predicate ? DType::boolean : a.dtype, loc);
+    make(a.shape, op.predicate ? DType::boolean : a.dtype);
     const void* src[max_operands] = {a.data, n > 1 ? in[1].get()->data : nullptr, n > 2 ? in[2].get()->data : nullptr};
     const int k = kernel_index(a.dtype);
     if (!op.predicate && a.numel <= direct_limit) {
       const par::FloatEnvironment environment;  // small and large tensors round alike, whatever the caller has set
-      op.kernels().forward[k](src, result.get()->data, a.numel, attrs);
+      op.kernels().forward[k](src, result->get()->data, a.numel, attrs);
     } else {
       OperandViews v(op, in, n, loc);
-      kernels::pointwise(op.kernels().forward[k], a.dtype, v.views, n, result.mutable_view(), attrs);
+      kernels::pointwise(op.kernels().forward[k], a.dtype, v.views, n, result->mutable_view(), attrs);
     }
   } else {
     OperandViews v(op, in, n, loc);
     Outs outs;
     infer_pointwise(op, v.ins, outs);
-    result = make_result(op, outs.meta[0].shape, outs.meta[0].dtype, loc);
-    run_strided(op, v.ins, result.mutable_view(), compute_dtype(op, v.ins), attrs);
+    make(outs.meta[0].shape, outs.meta[0].dtype);
+    run_strided(op, v.ins, result->mutable_view(), compute_dtype(op, v.ins), attrs);
   }
-  if (wants) record(op, in, n, wants, &result, 1, attrs, loc);
-  out[0] = std::move(result);
+  if (wants && result == &fresh) record(op, in, n, wants, result, 1, attrs, loc);
+  out[0] = std::move(*result);
 }
 
 namespace {

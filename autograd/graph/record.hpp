@@ -14,14 +14,16 @@ NeedMask saved_mask(const OpDef& op, int n, std::uint64_t wants);
 /// Makes the node and hangs it on the outputs.
 void record(const OpDef& op, const Tensor* in, int n, std::uint64_t wants, Tensor* out, int n_out,
             const void* attrs, Loc loc);
-/// True when nobody but this handle can see the memory, all of which is the tensor's: it may be written over.
-inline bool owned_alone(const Ref<TensorBody>& t) noexcept {
+/// True when the body, and its memory, all of which is the tensor's, is held by this handle and nothing else.
+inline bool held_alone(const Ref<TensorBody>& t) noexcept {
   const TensorBody& b = *t;
-  return t.unique() && b.storage.unique() && !b.storage->deleter && b.contiguous && !b.node &&
+  return t.unique() && b.storage.unique() && !b.storage->deleter && b.contiguous &&
          b.storage->bytes == static_cast<std::size_t>(b.numel) * itemsize(b.dtype);
 }
+/// True when moreover no graph knows the tensor: it may be written over.
+inline bool owned_alone(const Ref<TensorBody>& t) noexcept { return held_alone(t) && !t->node; }
 inline bool owned_alone(const Tensor& t) noexcept { return owned_alone(t.ref()); }
-void apply_pointwise(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out);
+void apply_pointwise(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out, unsigned given_up);
 
 /// Throws the error that is being handled, of making a result, as one of this op at this line.
 [[noreturn, gnu::cold]] void throw_for_result(const OpDef& op, const Error& e, Loc loc);

@@ -149,13 +149,20 @@ class Tensor {
   Ref<TensorBody> body_;
 };
 
-/// An argument of an op: a tensor and the user's line it was passed on. Never stored.
+/// An argument of an op: a tensor and the user's line it was passed on. Never stored. One made of a temporary, or of what was
+/// moved in, says that nobody looks at the tensor again; its copies do not. So a function may use its argument twice, and
+/// one that hands it on for the last time moves it.
 struct Arg {
   const Tensor& t;
   Loc loc;
+  bool given_up = false;
   Arg(const Tensor& tensor, const char* file = __builtin_FILE(), int line = __builtin_LINE()) noexcept  // NOLINT
       : t(tensor), loc{file, line} {}
+  Arg(Tensor&& tensor, const char* file = __builtin_FILE(), int line = __builtin_LINE()) noexcept  // NOLINT
+      : t(tensor), loc{file, line}, given_up(true) {}
   Arg(const Tensor& tensor, Loc where) noexcept : t(tensor), loc(where) {}
+  Arg(const Arg& a) noexcept : t(a.t), loc(a.loc) {}
+  Arg(Arg&&) noexcept = default;
   operator const Tensor&() const noexcept { return t; }  // NOLINT
 };
 

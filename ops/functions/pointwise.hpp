@@ -68,20 +68,21 @@ Tensor isfinite(Arg x);
 /// whole one that the dtype cannot hold is i64 (beyond that f32).
 Tensor like(Scalar s, const Tensor& beside);
 
-// Each operator with a tensor or a number on either side.
-inline Tensor operator+(Arg a, Arg b) { return add(a, b); }
-inline Tensor operator-(Arg a, Arg b) { return sub(a, b); }
-inline Tensor operator*(Arg a, Arg b) { return mul(a, b); }
-inline Tensor operator/(Arg a, Arg b) { return div(a, b); }
-inline Tensor operator+(Arg a, Scalar b) { return add(a, {like(b, a.t), a.loc}); }
-inline Tensor operator-(Arg a, Scalar b) { return sub(a, {like(b, a.t), a.loc}); }
-inline Tensor operator*(Arg a, Scalar b) { return mul(a, {like(b, a.t), a.loc}); }
-inline Tensor operator/(Arg a, Scalar b) { return div(a, {like(b, a.t), a.loc}); }
-inline Tensor operator+(Scalar a, Arg b) { return add({like(a, b.t), b.loc}, b); }
-inline Tensor operator-(Scalar a, Arg b) { return sub({like(a, b.t), b.loc}, b); }
-inline Tensor operator*(Scalar a, Arg b) { return mul({like(a, b.t), b.loc}, b); }
-inline Tensor operator/(Scalar a, Arg b) { return div({like(a, b.t), b.loc}, b); }
-inline Tensor operator-(Arg x) { return neg(x); }
+// Each operator with a tensor or a number on either side. A moved Arg can still be read: only what it says of its tensor,
+// that this is the last use, goes on.
+inline Tensor operator+(Arg a, Arg b) { return add(std::move(a), std::move(b)); }
+inline Tensor operator-(Arg a, Arg b) { return sub(std::move(a), std::move(b)); }
+inline Tensor operator*(Arg a, Arg b) { return mul(std::move(a), std::move(b)); }
+inline Tensor operator/(Arg a, Arg b) { return div(std::move(a), std::move(b)); }
+inline Tensor operator+(Arg a, Scalar b) { return add(std::move(a), {like(b, a.t), a.loc}); }
+inline Tensor operator-(Arg a, Scalar b) { return sub(std::move(a), {like(b, a.t), a.loc}); }
+inline Tensor operator*(Arg a, Scalar b) { return mul(std::move(a), {like(b, a.t), a.loc}); }
+inline Tensor operator/(Arg a, Scalar b) { return div(std::move(a), {like(b, a.t), a.loc}); }
+inline Tensor operator+(Scalar a, Arg b) { return add({like(a, b.t), b.loc}, std::move(b)); }
+inline Tensor operator-(Scalar a, Arg b) { return sub({like(a, b.t), b.loc}, std::move(b)); }
+inline Tensor operator*(Scalar a, Arg b) { return mul({like(a, b.t), b.loc}, std::move(b)); }
+inline Tensor operator/(Scalar a, Arg b) { return div({like(a, b.t), b.loc}, std::move(b)); }
+inline Tensor operator-(Arg x) { return neg(std::move(x)); }
 
 inline Tensor operator==(Arg a, Arg b) { return equal(a, b); }
 inline Tensor operator!=(Arg a, Arg b) { return not_equal(a, b); }
@@ -96,10 +97,10 @@ inline Tensor operator<=(Arg a, Scalar b) { return less_equal(a, {like(b, a.t), 
 inline Tensor operator>(Arg a, Scalar b) { return greater(a, {like(b, a.t), a.loc}); }
 inline Tensor operator>=(Arg a, Scalar b) { return greater_equal(a, {like(b, a.t), a.loc}); }
 
-inline Tensor pow(Arg a, Scalar b) { return pow(a, {like(b, a.t), a.loc}); }
-inline Tensor maximum(Arg a, Scalar b) { return maximum(a, {like(b, a.t), a.loc}); }
-inline Tensor minimum(Arg a, Scalar b) { return minimum(a, {like(b, a.t), a.loc}); }
-inline Tensor where(Arg condition, Arg a, Scalar b) { return where(condition, a, {like(b, a.t), a.loc}); }
-inline Tensor where(Arg condition, Scalar a, Arg b) { return where(condition, {like(a, b.t), b.loc}, b); }
+inline Tensor pow(Arg a, Scalar b) { return pow(std::move(a), {like(b, a.t), a.loc}); }
+inline Tensor maximum(Arg a, Scalar b) { return maximum(std::move(a), {like(b, a.t), a.loc}); }
+inline Tensor minimum(Arg a, Scalar b) { return minimum(std::move(a), {like(b, a.t), a.loc}); }
+inline Tensor where(Arg condition, Arg a, Scalar b) { return where(condition, std::move(a), {like(b, a.t), a.loc}); }
+inline Tensor where(Arg condition, Scalar a, Arg b) { return where(condition, {like(a, b.t), b.loc}, std::move(b)); }
 
 }  // namespace thalweg

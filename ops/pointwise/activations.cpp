@@ -16,22 +16,22 @@ namespace {
 
 }  // namespace
 
-Tensor tanh(Arg x) { return apply<ops::Tanh>(x); }
-Tensor sigmoid(Arg x) { return apply<ops::Sigmoid>(x); }
-Tensor log_sigmoid(Arg x) { return apply<ops::LogSigmoid>(x); }
-Tensor relu(Arg x) { return apply<ops::Relu>(x); }
-Tensor selu(Arg x) { return apply<ops::Selu>(x); }
-Tensor gelu(Arg x) { return apply<ops::Gelu>(x); }
-Tensor gelu_tanh(Arg x) { return apply<ops::GeluTanh>(x); }
-Tensor silu(Arg x) { return apply<ops::Silu>(x); }
-Tensor softplus(Arg x) { return apply<ops::Softplus>(x); }
+Tensor tanh(Arg x) { return apply<ops::Tanh>(std::move(x)); }
+Tensor sigmoid(Arg x) { return apply<ops::Sigmoid>(std::move(x)); }
+Tensor log_sigmoid(Arg x) { return apply<ops::LogSigmoid>(std::move(x)); }
+Tensor relu(Arg x) { return apply<ops::Relu>(std::move(x)); }
+Tensor selu(Arg x) { return apply<ops::Selu>(std::move(x)); }
+Tensor gelu(Arg x) { return apply<ops::Gelu>(std::move(x)); }
+Tensor gelu_tanh(Arg x) { return apply<ops::GeluTanh>(std::move(x)); }
+Tensor silu(Arg x) { return apply<ops::Silu>(std::move(x)); }
+Tensor softplus(Arg x) { return apply<ops::Softplus>(std::move(x)); }
 
-Tensor leaky_relu(Arg x, double slope) { return apply<ops::LeakyRelu>({.slope = slope}, x); }
-Tensor elu(Arg x, double alpha) { return apply<ops::Elu>({.alpha = alpha}, x); }
+Tensor leaky_relu(Arg x, double slope) { return apply<ops::LeakyRelu>({.slope = slope}, std::move(x)); }
+Tensor elu(Arg x, double alpha) { return apply<ops::Elu>({.alpha = alpha}, std::move(x)); }
 
 Tensor hardtanh(Arg x, double low, double high) {
   if (!(low <= high)) throw_limits("hardtanh", low, high, x.loc);
-  return apply<ops::Hardtanh>({.low = low, .high = high}, x);
+  return apply<ops::Hardtanh>({.low = low, .high = high}, std::move(x));
 }
 
 void describe_activations(std::vector<OpInfo>& to) { describe_all(ops::ActivationOps{}, to); }

@@ -28,19 +28,19 @@ bool holds(DType d, Scalar s) {
 
 }  // namespace
 
-Tensor add(Arg a, Arg b) { return apply<ops::Add>(a, b); }
-Tensor sub(Arg a, Arg b) { return apply<ops::Sub>(a, b); }
-Tensor mul(Arg a, Arg b) { return apply<ops::Mul>(a, b); }
-Tensor div(Arg a, Arg b) { return apply<ops::Div>(a, b); }
-Tensor neg(Arg x) { return apply<ops::Neg>(x); }
-Tensor square(Arg x) { return apply<ops::Square>(x); }
-Tensor reciprocal(Arg x) { return apply<ops::Reciprocal>(x); }
-Tensor abs(Arg x) { return apply<ops::Abs>(x); }
-Tensor sign(Arg x) { return apply<ops::Sign>(x); }
-Tensor maximum(Arg a, Arg b) { return apply<ops::Maximum>(a, b); }
-Tensor minimum(Arg a, Arg b) { return apply<ops::Minimum>(a, b); }
+Tensor add(Arg a, Arg b) { return apply<ops::Add>(std::move(a), std::move(b)); }
+Tensor sub(Arg a, Arg b) { return apply<ops::Sub>(std::move(a), std::move(b)); }
+Tensor mul(Arg a, Arg b) { return apply<ops::Mul>(std::move(a), std::move(b)); }
+Tensor div(Arg a, Arg b) { return apply<ops::Div>(std::move(a), std::move(b)); }
+Tensor neg(Arg x) { return apply<ops::Neg>(std::move(x)); }
+Tensor square(Arg x) { return apply<ops::Square>(std::move(x)); }
+Tensor reciprocal(Arg x) { return apply<ops::Reciprocal>(std::move(x)); }
+Tensor abs(Arg x) { return apply<ops::Abs>(std::move(x)); }
+Tensor sign(Arg x) { return apply<ops::Sign>(std::move(x)); }
+Tensor maximum(Arg a, Arg b) { return apply<ops::Maximum>(std::move(a), std::move(b)); }
+Tensor minimum(Arg a, Arg b) { return apply<ops::Minimum>(std::move(a), std::move(b)); }
 
-Tensor where(Arg condition, Arg a, Arg b) { return apply<ops::Where>(condition, a, b); }
+Tensor where(Arg condition, Arg a, Arg b) { return apply<ops::Where>(condition, std::move(a), std::move(b)); }
 
 Tensor clamp(Arg x, double low, double high) {
   if (!(low <= high)) throw_limits("clamp", low, high, "low <= high", x.loc);
@@ -49,7 +49,7 @@ Tensor clamp(Arg x, double low, double high) {
     if (first > last) throw_limits("clamp", low, high, "limits with an integer between them", x.loc);
     low = first, high = last;
   }
-  return apply<ops::Clamp>({.low = low, .high = high}, x);
+  return apply<ops::Clamp>({.low = low, .high = high}, std::move(x));
 }
 
 Tensor like(Scalar s, const Tensor& beside) {

@@ -11,10 +11,10 @@ Tensor less(Arg a, Arg b) { return apply<ops::Less>(a, b); }
 Tensor less_equal(Arg a, Arg b) { return apply<ops::LessEqual>(a, b); }
 Tensor greater(Arg a, Arg b) { return apply<ops::Greater>(a, b); }
 Tensor greater_equal(Arg a, Arg b) { return apply<ops::GreaterEqual>(a, b); }
-Tensor logical_and(Arg a, Arg b) { return apply<ops::LogicalAnd>(a, b); }
-Tensor logical_or(Arg a, Arg b) { return apply<ops::LogicalOr>(a, b); }
-Tensor logical_xor(Arg a, Arg b) { return apply<ops::LogicalXor>(a, b); }
-Tensor logical_not(Arg x) { return apply<ops::LogicalNot>(x); }
+Tensor logical_and(Arg a, Arg b) { return apply<ops::LogicalAnd>(std::move(a), std::move(b)); }
+Tensor logical_or(Arg a, Arg b) { return apply<ops::LogicalOr>(std::move(a), std::move(b)); }
+Tensor logical_xor(Arg a, Arg b) { return apply<ops::LogicalXor>(std::move(a), std::move(b)); }
+Tensor logical_not(Arg x) { return apply<ops::LogicalNot>(std::move(x)); }
 Tensor isnan(Arg x) { return apply<ops::Isnan>(x); }
 Tensor isfinite(Arg x) { return apply<ops::Isfinite>(x); }
 
