@@ -120,7 +120,10 @@ namespace {
                 b.shape == shape && !(b.node && b.node->is_leaf) && !(saved & need_input(i));
     for (int k = 0; k < n; ++k) free &= k == i || in[k].get() != &b;
     if (!free) continue;
-    if (!wants) in[i].get()->node.reset();
+    if (!wants) {
+      in[i].get()->node.reset();
+      in[i].get()->out_index = 0;
+    }
     return const_cast<Tensor*>(in + i);
   }
   return nullptr;

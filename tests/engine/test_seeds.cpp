@@ -132,6 +132,7 @@ TEST_CASE("parts that overlap, leave a gap or are held elsewhere are copied") {
   };
   Tensor constant = tw::ones({3}, tw::DType::f64);
   CHECK(copied(tw::cat({a, constant}, 0)));        // nobody's part
+  CHECK(copied(tw::cat({a, constant, b}, 0)));     // nor this one's
   CHECK(copied(tw::cat({a, b, a}, 0)));            // summed
   CHECK(copied(tw::cat({a, b}, 0).reshape({3, 2}).t()));
   Tensor held;
@@ -142,6 +143,15 @@ TEST_CASE("parts that overlap, leave a gap or are held elsewhere are copied") {
   });
   CHECK(copied(joined));
   CHECK(at(held, 0) == 1.0);
+}
+
+TEST_CASE("of two leaves that see the same seed through views one gets a copy") {
+  Tensor a = leaf({3}), b = leaf({3});
+  give_up(tw::view(a, {1, 3}) + tw::view(b, {1, 3}));
+  a.grad().fill_(-1.0);
+  CHECK(at(b.grad(), 0) == 1.0);
+  b.grad().fill_(5.0);
+  CHECK(at(a.grad(), 2) == -1.0);
 }
 
 TEST_CASE("a second backward adds to what the first seed became") {

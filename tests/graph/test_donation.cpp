@@ -215,6 +215,22 @@ TEST_CASE("without recording the result has no history") {
   CHECK_FALSE(whole.requires_grad());
 }
 
+TEST_CASE("a result over what was a later output of its op has one output, its own") {
+  Tensor x = leaf();
+  tw::BatchNormResult r = tw::batch_norm(x);
+  r.y.sum().backward();  // which lets the saved mean go
+  const void* where = memory(r.mean);
+  Tensor t;
+  {
+    const tw::NoGrad off;
+    t = -std::move(r.mean);
+  }
+  CHECK(memory(t) == where);
+  t.set_requires_grad();
+  (t * 2.0).sum().backward();
+  CHECK(at(t.grad()) == 2.0);
+}
+
 TEST_CASE("temporaries and named tensors give the same bits, and the same gradients of gradients") {
   Tensor a = leaf(), b = leaf();
   const auto chained = [](const Tensor& x) { return tw::tanh((2.0 - tw::exp(x * 0.25 - 1.0)) * x + x) / x; };
