@@ -212,7 +212,8 @@ Tensor run(const Attributes<Op>& attrs, const Arg& first, Args&&... rest) {
 }  // namespace ops::detail
 
 /// Runs op `Op` on the arguments: apply<Tanh>(x), apply<Sum>({.dims = {0}}, x). The last argument's line names the call.
-/// What is moved in, std::move(x), is given up: it is undefined afterwards or as it was.
+/// What is moved in is given up: a pointwise op may write over it, and then it is undefined afterwards. A function of
+/// yours that takes `Arg x` passes that along by apply<Op>(std::move(x)).
 template <class Op, class... Args>
 Tensor apply(const ops::Attributes<Op>& attrs, Arg first, Args&&... rest) {
   return ops::detail::run<Op>(attrs, first, std::forward<Args>(rest)...);

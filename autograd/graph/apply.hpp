@@ -21,8 +21,8 @@ struct ApplyHook {
 
 /// Runs `op` on in[0..n) and writes its outputs to out[0..n_out). `attrs` points to the op's Attrs, or is null.
 /// Throws what infer and check throw, and VersionError for an input whose recorded value was overwritten.
-/// Bit i of `given_up` says that the caller looks at in[i] no more: a pointwise op may make that tensor its result, written
-/// over it, and leave in[i] undefined.
+/// Bit i of `given_up` says that the caller looks at in[i] no more: a pointwise op may make that tensor its result,
+/// written over, and leave in[i], which must not be a const object, undefined.
 void apply(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out, unsigned given_up = 0);
 /// The same without consulting the thread's hook.
 void apply_unhooked(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out,

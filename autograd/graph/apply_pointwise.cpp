@@ -107,11 +107,11 @@ void infer_pointwise(const OpDef& op, const Ins& ins, Outs& outs) {
 
 namespace {
 
-/// The operand given up whose body and memory the result may take over, null when there is none: nothing else holds it, it
-/// looks like the result, it is no leaf that wants a gradient and no view, the derivative does not need it, and it is
+/// The operand given up whose body and memory the result may take over, null when there is none: nothing else holds it,
+/// it looks like the result, it is no leaf that wants a gradient and no view, the derivative does not need it, and it is
 /// not another operand too.
-[[gnu::noinline]] Tensor* donor(const OpDef& op, const Tensor* in, int n, std::uint64_t wants, const Dims& shape, DType dtype,
-                                unsigned given_up) {
+[[gnu::noinline]] Tensor* donor(const OpDef& op, const Tensor* in, int n, std::uint64_t wants, const Dims& shape,
+                                DType dtype, unsigned given_up) {
   const NeedMask saved = saved_mask(op, n, wants);
   for (; given_up; given_up &= given_up - 1) {
     const int i = __builtin_ctz(given_up);
@@ -131,7 +131,8 @@ namespace {
 
 }  // namespace
 
-void apply_pointwise(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out, unsigned given_up) {
+void apply_pointwise(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out,
+                     unsigned given_up) {
   check_defined(op, in, n, loc);
   const std::uint64_t wants = wants_gradient(op, in, n, loc);
   Tensor fresh;

@@ -23,7 +23,8 @@ inline bool held_alone(const Ref<TensorBody>& t) noexcept {
 /// True when moreover no graph knows the tensor: it may be written over.
 inline bool owned_alone(const Ref<TensorBody>& t) noexcept { return held_alone(t) && !t->node; }
 inline bool owned_alone(const Tensor& t) noexcept { return owned_alone(t.ref()); }
-void apply_pointwise(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out, unsigned given_up);
+void apply_pointwise(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out,
+                     unsigned given_up);
 
 /// Throws the error that is being handled, of making a result, as one of this op at this line.
 [[noreturn, gnu::cold]] void throw_for_result(const OpDef& op, const Error& e, Loc loc);

@@ -149,9 +149,9 @@ class Tensor {
   Ref<TensorBody> body_;
 };
 
-/// An argument of an op: a tensor and the user's line it was passed on. Never stored. One made of a temporary, or of what was
-/// moved in, says that nobody looks at the tensor again; its copies do not. So a function may use its argument twice, and
-/// one that hands it on for the last time moves it.
+/// An argument of an op: a tensor and the user's line it was passed on. Never stored. One made of a temporary, or of what
+/// was moved in, says that nobody looks at the tensor again; its copies do not. So a function may use its argument twice,
+/// and one that hands it on for the last time moves it.
 struct Arg {
   const Tensor& t;
   Loc loc;

@@ -68,8 +68,8 @@ Tensor isfinite(Arg x);
 /// whole one that the dtype cannot hold is i64 (beyond that f32).
 Tensor like(Scalar s, const Tensor& beside);
 
-// Each operator with a tensor or a number on either side. A moved Arg can still be read: only what it says of its tensor,
-// that this is the last use, goes on.
+// Each operator with a tensor or a number on either side. A moved Arg can still be read: only what it says of its
+// tensor, that this is the last use, goes on.
 inline Tensor operator+(Arg a, Arg b) { return add(std::move(a), std::move(b)); }
 inline Tensor operator-(Arg a, Arg b) { return sub(std::move(a), std::move(b)); }
 inline Tensor operator*(Arg a, Arg b) { return mul(std::move(a), std::move(b)); }

@@ -1,5 +1,5 @@
-// The operand that a caller gives up: a pointwise op may write its result over it, and nobody may be able to tell but by
-// the memory that is saved.
+// The operand that a caller gives up: a pointwise op may write its result over it, and nobody may be able to tell but
+// by the memory that is saved.
 #include <doctest/doctest.h>
 
 #include <atomic>
@@ -90,7 +90,7 @@ TEST_CASE("an operand given up becomes the result where nothing else holds it") 
   CHECK(taken(numbers(), [](Tensor&& t) { return tw::where(numbers() > 2.0, std::move(t), 0.0); }));
   CHECK(taken(numbers() > 2.0, [](Tensor&& t) { return tw::logical_not(std::move(t)); }));
   CHECK(taken(tw::arange(5).to(tw::DType::i32), [](Tensor&& t) { return std::move(t) + 1; }));
-  CHECK(taken(numbers(), [](Tensor&& t) { return std::move(t) + tw::from<double>({10, 20, 30}); }));  // broadcast beside it
+  CHECK(taken(numbers(), [](Tensor&& t) { return std::move(t) + tw::from<double>({10, 20, 30}); }));
   CHECK(taken(leaf() + 1.0, [](Tensor&& t) { return tw::relu(std::move(t)); }));
 }
 
