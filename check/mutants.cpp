@@ -75,7 +75,7 @@ bool MutantTrial::red(Tier tier, std::uint32_t axes) const {
 }
 
 bool MutantTrial::sound() {
-  if (!red(Tier::standard, gradient_axes | point_axes)) return true;
+  if (!red(Tier::standard, gradient_axes | point_axes | bit(Axis::forward))) return true;
   report_.survivors.push_back(fmt::format("{}: red without any mutant", op.name()));
   ++report_.made;
   return false;
@@ -126,6 +126,19 @@ GradientRows MutantTrial::gradient_rows() const {
   return rows;
 }
 
+GradientRows MutantTrial::forward_rows() const {
+  GradientRows rows;
+  for (const Case& c : cases) {
+    const std::vector<Tensor> y = evaluate(op, c.in, c.attrs.get());
+    rows.resize(std::max(rows.size(), y.size()));
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      const std::vector<double> part = values(y[i]);
+      rows[i].insert(rows[i].end(), part.begin(), part.end());
+    }
+  }
+  return rows;
+}
+
 MutantReport mutate(std::span<const OpInfo* const> ops, const Options& options) {
   MutantReport report;
   const auto start = std::chrono::steady_clock::now();
@@ -133,9 +146,10 @@ MutantReport mutate(std::span<const OpInfo* const> ops, const Options& options) 
     try {
       MutantTrial trial(*op, options, report);
       mutate_kernels(trial);
-      if (!op->def->differentiable) continue;
       const OneThread one;
       if (!trial.sound()) continue;
+      mutate_forward(trial);
+      if (!op->def->differentiable) continue;
       mutate_pointwise(trial);
       mutate_vjp(trial);
       mutate_composite(trial);
@@ -168,7 +182,10 @@ constexpr Reason reasons[] = {
     {"embedding.vjp expand", "", "zeros, repeated"},
     {"max_with_index.vjp expand", "", "zeros, repeated"},
     {"min_with_index.vjp expand", "", "zeros, repeated"},
-    {"cross_entropy_soft", "attribute 1",
+    {"max_pool2d_backward.vjp given", "size swapped", "the size is that of the gradient it gets"},
+    {"avg_pool2d_backward.vjp given", "size swapped", "the size is that of the gradient it gets"},
+    {"conv2d_", "given attribute size swapped", "the sizes are those of the operands it reads"},
+    {"cross_entropy_soft", "ignore_index",
      "the ignored class is for class indices; targets here are probabilities"},
     {"squared_difference:", "", "where a = b the gradient is 0"},
     {"absolute_difference:", "", "where a = b the contributions are 0"},
@@ -197,8 +214,9 @@ std::string mutant_table(const MutantReport& report) {
                               report.score(), report.seconds);
   for (const std::string& name : report.survivors) s += fmt::format("  survived: {}\n", with_reason(name));
   s += fmt::format(
-      "Not counted: {} of {} changes of a result as a whole caught; {} mutants change no gradient:\n",
-      report.results_caught, report.results_made, report.equivalents.size());
+      "Not counted: {} of {} changes of a result as a whole caught; {} mutants that shapes refuse wherever they "
+      "do anything; {} mutants change no gradient:\n",
+      report.results_caught, report.results_made, report.refused.size(), report.equivalents.size());
   for (const std::string& name : report.result_survivors) s += fmt::format("  survived: {}\n", name);
   for (const std::string& name : report.equivalents)
     s += fmt::format("  equivalent: {}\n", with_reason(name));

@@ -16,6 +16,7 @@ namespace thalweg::check {
 struct MutantReport : MutationScore {
   std::vector<std::string>
       equivalents;                ///< change no gradient at any probe, however far from the samples; not made
+  std::vector<std::string> refused;  ///< throw, or give another shape, wherever they do anything; not made
   std::int64_t results_made = 0;  ///< the gradient times -1, 1.0625, 1.001 or 0
   std::int64_t results_caught = 0;
   std::vector<std::string> result_survivors;
@@ -33,7 +34,8 @@ struct MutantReport : MutationScore {
 ///    replaced, every literal changed;
 ///  - view, structured: every op that the vjp applies is negated, scaled, replaced by its input, given its
 ///  inputs swapped
-///    or its attributes shifted; every saved value is perturbed or mistaken for another;
+///    or its attributes shifted; every saved value is perturbed or mistaken for another; the vjp is given other
+///    attributes, and so is the op itself (axis 1 must notice);
 ///  - composite: the path back through every op that it is made of is negated, scaled or cut;
 ///  - kernels: every planted fault is switched on for the ops that run through it.
 /// An op that is red without any mutant is named among the survivors, since nothing can be said about it.

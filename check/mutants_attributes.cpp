@@ -1,6 +1,9 @@
 // Wrong attributes that an op's author might well write: the next dimension, the other direction, the next
-// element. Depends on mutants_hook.hpp and the structured ops. Invariant: one line of the table per way.
+// element. Depends on mutants_hook.hpp, mutants_ways.hpp and the structured ops. Invariant: one line of the
+// table per way.
 #include <thalweg/check/mutants_hook.hpp>
+#include <thalweg/check/mutants_ways.hpp>
+#include <thalweg/ops/structured/embedding.hpp>
 #include <thalweg/ops/structured/index.hpp>
 #include <thalweg/ops/structured/loss.hpp>
 #include <thalweg/ops/structured/random.hpp>
@@ -11,13 +14,6 @@
 
 namespace thalweg::check {
 namespace {
-
-using Change = bool (*)(void* attrs, const Tensor* in, int n);
-
-struct Way {
-  const OpDef* op;
-  Change change;
-};
 
 bool next(std::int64_t& dim, int rank) {
   if (rank < 2) return false;
@@ -32,43 +28,44 @@ bool next_each(Dims& dims, int rank) {
   return true;
 }
 
-template <class Op>
-void dim_way(std::vector<Way>& to) {
-  to.push_back({&ops::op_def<Op>(), [](void* p, const Tensor* in, int) {
-                  return next(static_cast<typename Op::Attrs*>(p)->dim, in[0].dim());
-                }});
+/// The rank of the first input; 0 where it is not known.
+int rank(const Tensor* in) { return in[0].defined() ? in[0].dim() : 0; }
+
+template <class... Op>
+void dim_ways(Ways& to) {
+  (to.add<Op>("dim", [](auto& t, const Tensor* in, int) { return next(t.dim, rank(in)); }), ...);
 }
 
-template <class Op>
-void dims_way(std::vector<Way>& to) {
-  to.push_back({&ops::op_def<Op>(), [](void* p, const Tensor* in, int) {
-                  return next_each(static_cast<typename Op::Attrs*>(p)->dims, in[0].dim());
-                }});
+template <class... Op>
+void dims_ways(Ways& to) {
+  (to.add<Op>("dims", [](auto& t, const Tensor* in, int) { return next_each(t.dims, rank(in)); }), ...);
 }
 
-template <class Op>
-void reverse_way(std::vector<Way>& to) {
-  to.push_back({&ops::op_def<Op>(), [](void* p, const Tensor*, int) {
-                  bool& reverse = static_cast<typename Op::Attrs*>(p)->reverse;
-                  reverse = !reverse;
-                  return true;
-                }});
+template <class... Op>
+void reverse_ways(Ways& to) {
+  (to.add<Op>("reverse", [](auto& t) { t.reverse = !t.reverse; }), ...);
 }
 
 template <class Op, class Options>
-void loss_ways(std::vector<Way>& to, Options* (*options)(void*)) {
-  static Options* (*const options_of)(void*) = options;
-  to.push_back({&ops::op_def<Op>(), [](void* p, const Tensor*, int) {
-                  Reduction& r = options_of(p)->reduction;
-                  if (r == Reduction::none) return false;
-                  r = r == Reduction::mean ? Reduction::sum : Reduction::mean;
-                  return true;
-                }});
-  to.push_back({&ops::op_def<Op>(), [](void* p, const Tensor*, int) {
-                  std::int64_t& ignored = options_of(p)->ignore_index;
-                  ignored = ignored == 1 ? 2 : 1;
-                  return true;
-                }});
+void loss_ways(Ways& to, Options options) {
+  to.add<Op>("reduction", [options](auto& t, const Tensor*, int) {
+    Reduction& r = options(t).reduction;
+    if (r == Reduction::none) return false;
+    r = r == Reduction::mean ? Reduction::sum : Reduction::mean;
+    return true;
+  });
+  to.add<Op>("ignore_index", [options](auto& t) {
+    std::int64_t& ignored = options(t).ignore_index;
+    ignored = ignored == 1 ? 2 : 1;
+  });
+  to.add<Op>("label_smoothing", [options](auto& t, const Tensor*, int) {
+    if constexpr (requires { options(t).label_smoothing; }) {
+      double& smoothing = options(t).label_smoothing;
+      smoothing = smoothing > 0 ? 0 : 0.1;
+      return true;
+    }
+    return false;
+  });
 }
 
 bool later(ops::Slice::Attrs& t, std::int64_t by) {
@@ -77,106 +74,88 @@ bool later(ops::Slice::Attrs& t, std::int64_t by) {
   return true;
 }
 
-void shape_ways(std::vector<Way>& to) {
-  using namespace ops;
-  to.push_back({&op_def<Transpose>(), [](void* p, const Tensor* in, int) {
-                  auto& t = *static_cast<Transpose::Attrs*>(p);
-                  return in[0].dim() > 2 && next(t.dim1, in[0].dim());
-                }});
-  to.push_back({&op_def<Transpose>(), [](void* p, const Tensor*, int) {
-                  auto& t = *static_cast<Transpose::Attrs*>(p);
-                  t.dim1 = t.dim0;
-                  return true;
-                }});
-  to.push_back({&op_def<Permute>(), [](void* p, const Tensor* in, int) {
-                  auto& order = static_cast<Permute::Attrs*>(p)->order;
-                  return next_each(order, in[0].dim());
-                }});
-  to.push_back({&op_def<Permute>(),
-                [](void* p, const Tensor*, int) {  // its own inverse instead, or the other way round
-                  Dims& order = static_cast<Permute::Attrs*>(p)->order;
-                  Dims inverse = order;
-                  for (int i = 0; i < order.size(); ++i) {
-                    if (order[i] < 0) order[i] += order.size();
-                    inverse[static_cast<int>(order[i])] = i;
-                  }
-                  order = inverse;
-                  return true;
-                }});
-  to.push_back({&op_def<Slice>(),
-                [](void* p, const Tensor*, int) { return later(*static_cast<Slice::Attrs*>(p), 1); }});
-  to.push_back({&op_def<Slice>(),
-                [](void* p, const Tensor*, int) { return later(*static_cast<Slice::Attrs*>(p), -1); }});
-  dim_way<Slice>(to);
-  to.push_back({&op_def<SliceBackward>(), [](void* p, const Tensor*, int) {
-                  return later(static_cast<SliceBackward::Attrs*>(p)->slice, 1);
-                }});
-  to.push_back({&op_def<SliceBackward>(), [](void* p, const Tensor*, int) {
-                  return later(static_cast<SliceBackward::Attrs*>(p)->slice, -1);
-                }});
-  to.push_back({&op_def<SliceBackward>(), [](void* p, const Tensor* in, int) {
-                  auto& t = *static_cast<SliceBackward::Attrs*>(p);
-                  return next(t.slice.dim, in[0].dim());
-                }});
-  to.push_back({&op_def<Select>(), [](void* p, const Tensor* in, int) {
-                  auto& t = *static_cast<Select::Attrs*>(p);
-                  const int d = static_cast<int>(t.dim < 0 ? t.dim + in[0].dim() : t.dim);
-                  t.index = (t.index + 1) % in[0].shape()[d];
-                  return true;
-                }});
-  dim_way<Select>(to);
-  dim_way<Unsqueeze>(to);
-  dims_way<Squeeze>(to);
-  dims_way<Flip>(to);
-  dim_way<Cat>(to);
-  to.push_back({&op_def<Pad>(), [](void* p, const Tensor*, int) {
-                  auto& t = *static_cast<Pad::Attrs*>(p);
-                  std::swap(t.before, t.after);
-                  return true;
-                }});
+/// Its own inverse instead, or the other way round.
+void invert(Dims& order) {
+  Dims inverse = order;
+  for (int i = 0; i < order.size(); ++i) {
+    if (order[i] < 0) order[i] += order.size();
+    inverse[static_cast<int>(order[i])] = i;
+  }
+  order = inverse;
 }
 
-std::vector<Way> make_ways() {
+void shape_ways(Ways& to) {
   using namespace ops;
-  std::vector<Way> to;
+  to.add<Transpose>("dim1",
+                    [](auto& t, const Tensor* in, int) { return rank(in) > 2 && next(t.dim1, rank(in)); });
+  to.add<Transpose>("dim1 = dim0", [](auto& t) { t.dim1 = t.dim0; });
+  to.add<Permute>("order", [](auto& t, const Tensor* in, int) { return next_each(t.order, rank(in)); });
+  to.add<Permute>("inverse", [](auto& t) { invert(t.order); });
+  to.add<Slice>("later", [](auto& t) { later(t, 1); });
+  to.add<Slice>("earlier", [](auto& t) { later(t, -1); });
+  to.add<SliceBackward>("later", [](auto& t) { later(t.slice, 1); });
+  to.add<SliceBackward>("earlier", [](auto& t) { later(t.slice, -1); });
+  to.add<SliceBackward>("dim", [](auto& t, const Tensor* in, int) { return next(t.slice.dim, rank(in)); });
+  to.add<Select>("index", [](auto& t, const Tensor* in, int) {
+    if (rank(in) == 0) return false;
+    const int d = static_cast<int>(t.dim < 0 ? t.dim + rank(in) : t.dim);
+    t.index = (t.index + 1) % in[0].shape()[d];
+    return true;
+  });
+  dims_ways<Squeeze, Flip>(to);
+  dim_ways<Slice, Select, Unsqueeze, Cat>(to);
+  to.add<Pad>("other side", [](auto& t) { std::swap(t.before, t.after); });
+}
+
+Ways make_ways() {
+  using namespace ops;
+  Ways to;
   shape_ways(to);
-  dims_way<Sum>(to), dims_way<Mean>(to), dims_way<Prod>(to), dims_way<Max>(to), dims_way<Min>(to);
-  dim_way<Gather>(to), dim_way<ScatterAdd>(to), dim_way<IndexSelect>(to), dim_way<IndexAdd>(to);
-  dim_way<Softmax>(to), dim_way<SoftmaxBackward>(to), dim_way<LogSoftmax>(to),
-      dim_way<LogSoftmaxBackward>(to);
-  dim_way<CumSum>(to), dim_way<CumProd>(to), dim_way<Recurrence>(to);
-  reverse_way<CumSum>(to), reverse_way<CumProd>(to), reverse_way<Recurrence>(to);
-  to.push_back({&op_def<Recurrence>(), [](void* p, const Tensor*, int) {
-                  bool& lagged = static_cast<RecurrenceOptions*>(p)->lagged;
-                  lagged = !lagged;
-                  return true;
-                }});
-  constexpr auto cross = [](void* p) { return static_cast<CrossEntropyOptions*>(p); };
-  constexpr auto nll = [](void* p) { return static_cast<NllOptions*>(p); };
-  loss_ways<CrossEntropyBackward, CrossEntropyOptions>(to, cross);
-  loss_ways<SoftCrossEntropyBackward, CrossEntropyOptions>(to, cross);
-  loss_ways<NllLoss, NllOptions>(to, nll);
-  loss_ways<NllLossBackward, NllOptions>(
-      to, [](void* p) { return &static_cast<NllLossBackward::Attrs*>(p)->options; });
-  to.push_back({&op_def<Dropout>(), [](void* p, const Tensor*, int) {
-                  ++static_cast<Dropout::Attrs*>(p)->key.offset;
-                  return true;
-                }});
-  to.push_back({&op_def<Dropout>(), [](void* p, const Tensor*, int) {
-                  double& keep = static_cast<Dropout::Attrs*>(p)->p;
-                  keep = keep > 0.5 ? keep - 0.1 : keep + 0.1;
-                  return true;
-                }});
+  geometry_ways(to);
+  dims_ways<Sum, Mean, Prod, Max, Min>(to);
+  dim_ways<Gather, ScatterAdd, IndexSelect, IndexAdd>(to);
+  dim_ways<Softmax, SoftmaxBackward, LogSoftmax, LogSoftmaxBackward>(to);
+  dim_ways<CumSum, CumProd, Recurrence>(to);
+  reverse_ways<CumSum, CumProd, Recurrence>(to);
+  to.add<Recurrence>("lagged", [](auto& t) { t.lagged = !t.lagged; });
+  constexpr auto plain = [](auto& t) -> auto& { return t; };
+  loss_ways<CrossEntropyBackward>(to, plain);
+  loss_ways<SoftCrossEntropyBackward>(to, plain);
+  loss_ways<NllLoss>(to, plain);
+  loss_ways<NllLossBackward>(to, [](auto& t) -> auto& { return t.options; });
+  to.add<Dropout>("key", [](auto& t) { ++t.key.offset; });
+  to.add<Dropout>("p", [](auto& t) { t.p = t.p > 0.5 ? t.p - 0.1 : t.p + 0.1; });
   return to;
+}
+
+const std::vector<Way>& ways() {
+  static const Ways all = make_ways();
+  return all.list();
+}
+
+/// The variant-th way of an op, or null.
+const Way* way_of(const OpDef& op, int variant) {
+  for (const Way& w : ways())
+    if (w.op == &op && variant-- == 0) return &w;
+  return nullptr;
 }
 
 }  // namespace
 
 bool shift_attributes(const OpDef& op, int variant, void* attrs, const Tensor* in, int n) {
-  static const std::vector<Way> ways = make_ways();
-  for (const Way& w : ways)
-    if (w.op == &op && variant-- == 0) return w.change(attrs, in, n);
-  return false;
+  const Way* way = way_of(op, variant);
+  return way && way->change(attrs, in, n);
+}
+
+int attribute_variants(const OpDef& op) {
+  int n = 0;
+  for (const Way& w : ways()) n += w.op == &op;
+  return n;
+}
+
+std::string attribute_name(const OpDef& op, int variant) {
+  const Way* way = way_of(op, variant);
+  return way ? way->what : "";
 }
 
 }  // namespace thalweg::check

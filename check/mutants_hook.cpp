@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include <thalweg/autograd/tensor/factories.hpp>
 #include <thalweg/ops/functions.hpp>
 
 namespace thalweg::check {
@@ -31,7 +32,31 @@ int count(std::vector<std::pair<const OpDef*, int>>& ops, const OpDef* op) {
   return 1;
 }
 
-/// A copy of an op's attributes that can be changed; null for an op without.
+/// Puts the outputs of this call in the place of `out` where all have the same shapes.
+bool replace(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out,
+             bool& malformed) {
+  Tensor other[4];
+  bool fits = true;
+  try {
+    apply_unhooked(op, in, n, attrs, loc, other);
+    for (int i = 0; i < op.n_out; ++i) fits &= !out[i].defined() || alike(other[i], out[i]);
+  } catch (const Error&) {
+    fits = false;
+  }
+  for (int i = 0; fits && i < op.n_out; ++i) out[i] = other[i];
+  malformed |= !fits;
+  return fits;
+}
+
+}  // namespace
+
+bool replace_shifted(const OpDef& op, int variant, const Tensor* in, int n, const void* attrs, Loc loc,
+                     Tensor* out, bool& malformed) {
+  const std::shared_ptr<void> changed = copy_attributes(op, attrs);
+  return shift_attributes(op, variant, changed.get(), in, n) &&
+         replace(op, in, n, changed.get(), loc, out, malformed);
+}
+
 std::shared_ptr<void> copy_attributes(const OpDef& op, const void* attrs) {
   if (op.attrs_size == 0) return nullptr;
   std::shared_ptr<void> p(::operator new(op.attrs_size), [destroy = op.attrs_destroy](void* q) {
@@ -42,12 +67,51 @@ std::shared_ptr<void> copy_attributes(const OpDef& op, const void* attrs) {
   return p;
 }
 
-}  // namespace
-
 const char* mutation_name(VjpMutation m) noexcept {
   constexpr const char* names[] = {"none",    "negated",   "factor", "replaced",
-                                   "swapped", "attribute", "scaled", "other"};
+                                   "swapped", "attribute", "given",  "scaled",
+                                   "other"};
   return names[static_cast<int>(m)];
+}
+
+void VjpHook::run(const OpDef& op, void (*own)(Vjp&, const void*), Vjp& v, const void* attrs) {
+  const HookScope on(this);
+  begin();
+  if (plan_.kind == VjpMutation::given && run_given(op, own, v, attrs)) return;
+  begin();
+  own(v, attrs);
+}
+
+/// Hands on the gradients of a vjp with changed attributes where they have the shapes of the inputs.
+bool VjpHook::run_given(const OpDef& op, void (*own)(Vjp&, const void*), Vjp& v, const void* attrs) {
+  const auto n = static_cast<std::size_t>(v.n_in());
+  std::vector<Tensor> in(n), gradients(n);
+  std::uint64_t needs = 0;
+  for (int i = 0; i < v.n_in() && i < 63; ++i)
+    if (v.needs(i)) {
+      const HookScope off(nullptr);
+      in[static_cast<std::size_t>(i)] = zeros(v.in_meta(i).shape, v.in_meta(i).dtype);
+      needs |= std::uint64_t{1} << i;
+    }
+  const std::shared_ptr<void> changed = copy_attributes(op, attrs);
+  if (!shift_attributes(op, plan_.variant, changed.get(), in.data(), v.n_in())) return false;
+  Tensor g[4];
+  for (int j = 0; j < op.n_out; ++j)
+    if (v.has_g(j)) g[j] = v.g(j);
+  bool fits = true;
+  try {
+    Vjp other(v.node(), g, needs, v.create_graph(), gradients.data());
+    own(other, changed.get());
+  } catch (const Error&) {
+    fits = false;
+  }
+  for (std::size_t i = 0; i < n; ++i)
+    fits &= !gradients[i].defined() || !in[i].defined() || gradients[i].shape() == in[i].shape();
+  malformed_ |= !fits;
+  if (!fits) return false;
+  for (std::size_t i = 0; i < n; ++i)
+    if (in[i].defined()) v.set(static_cast<int>(i), gradients[i]);
+  return applied_ = true;
 }
 
 void VjpHook::apply(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out) {
@@ -88,29 +152,14 @@ void VjpHook::corrupt(const OpDef& op, const Tensor* in, int n, const void* attr
   applied_ = true;
 }
 
-/// The op once more with inputs or attributes changed; its result counts where it has the right shape.
+/// The op once more with its last two inputs the other way round, or with other attributes.
 bool VjpHook::try_inputs(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out) {
+  if (plan_.kind == VjpMutation::attribute)
+    return replace_shifted(op, plan_.variant, in, n, attrs, loc, out, malformed_);
   std::vector<Tensor> given(in, in + n);
-  const std::shared_ptr<void> changed = copy_attributes(op, attrs);
-  if (plan_.kind == VjpMutation::swapped) {
-    if (n < 2 || commutes(op) || !given[static_cast<std::size_t>(n - 1)].defined()) return false;
-    std::swap(given[static_cast<std::size_t>(n - 2)], given[static_cast<std::size_t>(n - 1)]);
-  } else if (!shift_attributes(op, plan_.variant, changed.get(), in, n)) {
-    return false;
-  }
-  Tensor other[4];
-  try {
-    apply_unhooked(op, given.data(), n, changed.get(), loc, other);
-  } catch (const Error&) {
-    malformed_ = true;
-    return false;
-  }
-  if (!alike(other[0], out[0])) {
-    malformed_ = true;
-    return false;
-  }
-  out[0] = other[0];
-  return true;
+  if (n < 2 || commutes(op) || !given[static_cast<std::size_t>(n - 1)].defined()) return false;
+  std::swap(given[static_cast<std::size_t>(n - 2)], given[static_cast<std::size_t>(n - 1)]);
+  return replace(op, given.data(), n, attrs, loc, out, malformed_);
 }
 
 Tensor VjpHook::saved(const Tensor& t) {

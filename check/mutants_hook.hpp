@@ -3,6 +3,8 @@
 // plain op runs, so that no mutant is caught for being malformed.
 #pragma once
 
+#include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -17,15 +19,26 @@ enum class VjpMutation : std::uint8_t {
   replaced,      ///< the first input of the result's shape instead of the result
   swapped,       ///< the last two inputs change places (only where order matters)
   attribute,     ///< the op's attributes, see shift_attributes()
+  given,         ///< the attributes that the vjp itself is given, in the same ways
   saved_scaled,  ///< a saved value: 1.0625 x + 0.03; indices in reverse order; a mask inverted
   saved_other,   ///< a saved value: the one unpacked before it
 };
 const char* mutation_name(VjpMutation m) noexcept;
 
 /// Changes a copy of an op's attributes in its variant-th way: the next dimension, the other direction, one
-/// element on, another key. False where there is no such way for these inputs.
+/// element on, another key. False where there is no such way for these inputs (which may be undefined).
 bool shift_attributes(const OpDef& op, int variant, void* attrs, const Tensor* in, int n);
-inline constexpr int attribute_variants = 3;
+/// How many ways there are for an op, and what each changes.
+int attribute_variants(const OpDef& op);
+std::string attribute_name(const OpDef& op, int variant);
+/// A copy of an op's attributes that can be changed; null for an op without.
+std::shared_ptr<void> copy_attributes(const OpDef& op, const void* attrs);
+
+/// Puts what the op gives with its attributes changed in one way in the place of `out`, which it gave as it is.
+/// False, and `out` is kept, where that makes no sense; also where it throws or has another shape, which
+/// `malformed` then says.
+bool replace_shifted(const OpDef& op, int variant, const Tensor* in, int n, const void* attrs, Loc loc,
+                     Tensor* out, bool& malformed);
 
 class VjpHook final : public ApplyHook {
  public:
@@ -42,12 +55,9 @@ class VjpHook final : public ApplyHook {
   void apply(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out) override;
   Tensor saved(const Tensor& t) override;
 
-  /// Before each vjp: ops and saved values are numbered from 0.
-  void begin() {
-    ops_.clear();
-    saved_ = 0;
-    before_ = {};
-  }
+  /// Runs the vjp `own` of `op`, under this hook and, if planned, with other attributes than it was given.
+  void run(const OpDef& op, void (*own)(Vjp&, const void*), Vjp& v, const void* attrs);
+
   /// Whether the mutation made sense anywhere.
   bool applied() const noexcept { return applied_; }
   /// Whether it was left out somewhere because it would have changed a shape or thrown: shape checks would
@@ -58,6 +68,13 @@ class VjpHook final : public ApplyHook {
   int saved_count() const noexcept { return most_saved_; }
 
  private:
+  /// Ops and saved values are numbered from 0.
+  void begin() {
+    ops_.clear();
+    saved_ = 0;
+    before_ = {};
+  }
+  bool run_given(const OpDef& op, void (*own)(Vjp&, const void*), Vjp& v, const void* attrs);
   void corrupt(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out);
   bool try_inputs(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out);
 

@@ -39,6 +39,10 @@ class MutantTrial {
   void judge_result(const std::string& name);
   /// The same for a fault in a kernel, on the axes given as bits.
   void judge_fault(const std::string& name, std::uint32_t axes);
+  /// Not counted: every sample on which the mutant does anything refuses it by its shapes.
+  void refused(const std::string& name) { report_.refused.push_back(name); }
+  /// First outputs on all cases.
+  GradientRows forward_rows() const;
   /// Gradients on all cases for fixed output gradients. Throws what the derivative throws.
   GradientRows gradient_rows() const;
 
@@ -52,6 +56,7 @@ class MutantTrial {
 constexpr std::uint32_t bit(Axis a) noexcept { return 1u << static_cast<unsigned>(a); }
 
 void mutate_pointwise(MutantTrial& trial);
+void mutate_forward(MutantTrial& trial);
 void mutate_vjp(MutantTrial& trial);
 void mutate_composite(MutantTrial& trial);
 void mutate_result(MutantTrial& trial);

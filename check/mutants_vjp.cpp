@@ -1,5 +1,6 @@
 // Mutants inside a vjp: the op's vjp runs under a hook that corrupts one of the ops it applies or values it
-// unpacks; and inside composites: the path back through one of the ops that they are made of. Depends on
+// unpacks, or that
+// hands it other attributes; the op run with other attributes; and inside composites: the path back through one of the ops that they are made of. Depends on
 // mutants_trial.hpp, mutants_hook.hpp. Invariant: the OpDef has its own functions back when a mutant ends.
 #include <algorithm>
 
@@ -18,11 +19,8 @@ class VjpSwap {
   VjpSwap(OpDef& def, VjpHook& hook) : def_(def) {
     own = def.vjp;
     active = &hook;
-    def_.vjp = [](Vjp& v, const void* attrs) {
-      const HookScope on(active);
-      active->begin();
-      own(v, attrs);
-    };
+    swapped = &def;
+    def_.vjp = [](Vjp& v, const void* attrs) { active->run(*swapped, own, v, attrs); };
   }
   VjpSwap(const VjpSwap&) = delete;
   VjpSwap& operator=(const VjpSwap&) = delete;
@@ -32,6 +30,7 @@ class VjpSwap {
   OpDef& def_;
   inline static thread_local void (*own)(Vjp&, const void*) = nullptr;
   inline static thread_local VjpHook* active = nullptr;
+  inline static thread_local const OpDef* swapped = nullptr;
 };
 
 class VjpMutants {
@@ -49,8 +48,10 @@ class VjpMutants {
     for (const auto& [op, times] : ops_)
       for (int n = 0; n < times; ++n) {
         for (VjpMutation m : {negated, factor, replaced, swapped}) one({m, op, n, 0});
-        for (int variant = 0; variant < attribute_variants; ++variant) one({attribute, op, n, variant});
+        for (int variant = 0; variant < attribute_variants(*op); ++variant) one({attribute, op, n, variant});
       }
+    for (int variant = 0; variant < attribute_variants(*trial_.op.def); ++variant)
+      one({given, nullptr, -1, variant});
     for (int n = 0; n < saved_; ++n)
       for (VjpMutation m : {saved_scaled, saved_other}) one({m, nullptr, n, 0});
   }
@@ -65,21 +66,44 @@ class VjpMutants {
     } catch (const Error&) {
       // An op further on refuses the corrupted value: the gradient axis will say so.
     }
-    if (effect == Effect::none && hook.malformed())
-      return;  // harmless here, refused there: nothing left to catch
+    // Harmless here, refused there: nothing is left to catch.
+    if (effect == Effect::none && hook.malformed()) return trial_.refused(name_of(plan));
     if (hook.applied()) trial_.judge(name_of(plan), effect);
   }
 
   std::string name_of(const VjpHook::Plan& p) const {
-    if (!p.op) return fmt::format("{}.vjp saved {} {}", trial_.op.name(), p.n, mutation_name(p.kind));
-    return fmt::format("{}.vjp {} {} {}{}", trial_.op.name(), p.op->name, p.n, mutation_name(p.kind),
-                       p.kind == VjpMutation::attribute ? fmt::format(" {}", p.variant) : "");
+    const std::string vjp = fmt::format("{}.vjp", trial_.op.name());
+    if (p.kind == VjpMutation::given)
+      return fmt::format("{} given attribute {}", vjp, attribute_name(*trial_.op.def, p.variant));
+    if (!p.op) return fmt::format("{} saved {} {}", vjp, p.n, mutation_name(p.kind));
+    return fmt::format("{} {} {} {}{}", vjp, p.op->name, p.n, mutation_name(p.kind),
+                       p.kind == VjpMutation::attribute ? " " + attribute_name(*p.op, p.variant) : "");
   }
 
   MutantTrial& trial_;
   GradientRows sound_;
   std::vector<std::pair<const OpDef*, int>> ops_;
   int saved_ = 0;
+};
+
+// ---- attributes of the op itself ----
+
+/// Runs one op with its attributes changed wherever it is applied.
+class ForwardHook final : public ApplyHook {
+ public:
+  ForwardHook(const OpDef& op, int variant) : op_(op), variant_(variant) {}
+  void apply(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out) override {
+    const HookScope off(nullptr);
+    apply_unhooked(op, in, n, attrs, loc, out);
+    if (&op == &op_) applied_ |= replace_shifted(op, variant_, in, n, attrs, loc, out, malformed_);
+  }
+  bool applied() const noexcept { return applied_; }
+  bool malformed() const noexcept { return malformed_; }
+
+ private:
+  const OpDef& op_;
+  int variant_;
+  bool applied_ = false, malformed_ = false;
 };
 
 // ---- composites ----
@@ -170,6 +194,23 @@ class ResultHook final : public ApplyHook {
 void mutate_vjp(MutantTrial& trial) {
   const OpKind kind = trial.op.def->kind;
   if (kind == OpKind::structured || kind == OpKind::view) VjpMutants(trial).run();
+}
+
+void mutate_forward(MutantTrial& trial) {
+  const OpDef& def = *trial.op.def;
+  const GradientRows sound = trial.forward_rows();
+  for (int variant = 0; variant < attribute_variants(def); ++variant) {
+    ForwardHook hook(def, variant);
+    const HookScope on(&hook);
+    const std::string name = fmt::format("{} run with attribute {}", def.name, attribute_name(def, variant));
+    const bool same = effect_of(sound, trial.forward_rows()) == Effect::none;
+    if (same && hook.malformed())
+      trial.refused(name);
+    else if (same && hook.applied())
+      trial.judge(name, Effect::none);
+    else if (!same)
+      trial.judge_fault(name, bit(Axis::forward));
+  }
 }
 
 void mutate_composite(MutantTrial& trial) {

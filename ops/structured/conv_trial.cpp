@@ -35,6 +35,12 @@ std::vector<Shapes> all_shapes() {
        {2, 1, 3, 2},
        {1, 2, 2, 2},
        {.stride = {4, 3}, .dilation = {2, 3}}},
+      // The same size for other numbers and for the other direction, so that no shape check sees a mistake.
+      {"many geometries give this size",
+       {1, 1, 21, 21},
+       {1, 1, 4, 5},
+       {1, 1, 2, 2},
+       {.stride = {11, 12}, .padding = {1, 2}, .dilation = {1, 2}}},
       {"groups", {2, 4, 3, 3}, {6, 2, 2, 2}, {2, 6, 2, 2}, {.groups = 2}},
       {"depthwise", {2, 3, 4, 5}, {3, 1, 3, 3}, {2, 3, 4, 5}, {.padding = {1}, .groups = 3}},
       {"depthwise, two outputs each",

@@ -42,6 +42,16 @@ double window_size(const PoolGeometry& g, const Dims& index, bool count_padding)
   return n;
 }
 
+/// A window for which the result has the same size as for many others: with a number one more or less, with
+/// its two directions the other way round. What hands such a window on wrongly is not saved by shape checks.
+const Dims loose_image{1, 1, 21, 21};
+template <class Options>
+Options loose() {
+  Options t{.kernel = {4, 5}, .stride = {11, 12}, .padding = {1, 2}};
+  if constexpr (requires { t.dilation; }) t.dilation = {1, 2};
+  return t;
+}
+
 /// What every pooling is tried with; `draw` makes an image.
 template <class Attrs, class Draw>
 void window_samples(SampleList& s, Draw draw) {
@@ -63,6 +73,7 @@ void window_samples(SampleList& s, Draw draw) {
   add({1, 3, 16, 16}, {}, "16x16 maps");
   add({1, 1, 6, 38}, {}, "wide");
   add({1, 2, 5, 5}, {}, "odd");
+  add(loose_image, loose<Attrs>(), "many windows give this size");
 }
 
 template <class Attrs>
@@ -127,6 +138,7 @@ void gradient_windows(F f) {
   f(Dims{1, 3, 16, 16}, Options{});
   f(Dims{1, 1, 7, 38}, Options{});
   f(Dims{1, 2, 5, 5}, Options{});
+  f(loose_image, loose<Options>());
 }
 
 /// Positions in the range of a window, of the dtype that is due; some fall on padding.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <thalweg/check/mutants.hpp>
+#include <thalweg/check/mutants_hook.hpp>
 #include <thalweg/ops/registry.hpp>
 #include <thalweg/thalweg.hpp>
 
@@ -73,6 +74,31 @@ TEST_CASE("nearly every mutant inside the library's derivatives is caught") {
   CHECK(r.results_made > 500);
   CHECK(r.results_caught == r.results_made);
   CHECK(check::mutant_table(r).find("not explained") == std::string::npos);
+}
+
+TEST_CASE("wrong geometry and eps reach past the shape checks and are caught") {
+  const char* const pairs[] = {"stride", "padding", "dilation"};
+  const char* const changes[] = {"[0] + 1", "[1] - 1", " swapped"};
+  for (const char* name : {"conv2d", "conv2d_input_gradient", "conv2d_weight_gradient", "max_pool2d",
+                           "max_pool2d_backward", "avg_pool2d_backward", "layer_norm", "batch_norm_inference"}) {
+    const MutantReport r = mutate(*find_op(name));
+    INFO(name, "\n", joined(r.survivors), joined(r.refused));
+    CHECK(r.survivors.empty());
+    // The run with no kernel's eps and the vjp with another's are made and caught, not refused.
+    for (const char* pair : pairs)
+      for (const char* change : changes) {
+        const std::string what = std::string("attribute ") + pair + change;
+        CHECK(joined(r.refused).find(what) == std::string::npos);
+      }
+  }
+}
+
+TEST_CASE("the ops whose attributes no mutant changes are known") {
+  std::string without;
+  for (const OpInfo& op : registry())
+    if (op.def->attrs_size > 0 && !op.pointwise() && check::attribute_variants(*op.def) == 0)
+      without += std::string(op.name()) + " ";
+  CHECK(without == "");
 }
 
 TEST_CASE("what no sample reaches survives, by name") {
