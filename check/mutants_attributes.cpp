@@ -74,6 +74,12 @@ bool later(ops::Slice::Attrs& t, std::int64_t by) {
   return true;
 }
 
+template <class... Op>
+void random_ways(Ways& to) {
+  (to.add<Op>("key", [](auto& t) { ++t.key.offset; }), ...);
+  (to.add<Op>("p", [](auto& t) { t.p = t.p > 0.5 ? t.p - 0.1 : t.p + 0.1; }), ...);
+}
+
 /// Its own inverse instead, or the other way round.
 void invert(Dims& order) {
   Dims inverse = order;
@@ -109,22 +115,32 @@ void shape_ways(Ways& to) {
 
 Ways make_ways() {
   using namespace ops;
+  const auto next_dim = [](auto& t, const Tensor* in, int) { return next_each(t.dim, rank(in)); };
   Ways to;
   shape_ways(to);
   geometry_ways(to);
   dims_ways<Sum, Mean, Prod, Max, Min>(to);
   dim_ways<Gather, ScatterAdd, IndexSelect, IndexAdd>(to);
   dim_ways<Softmax, SoftmaxBackward, LogSoftmax, LogSoftmaxBackward>(to);
-  dim_ways<CumSum, CumProd, Recurrence>(to);
+  dim_ways<CumSum, CumProd, Recurrence, ProdOthers, LogSumExp, MaxWithIndex, MinWithIndex, Stack>(to);
+  (to.add<Argmax>("dim", next_dim), to.add<Argmin>("dim", next_dim));
   reverse_ways<CumSum, CumProd, Recurrence>(to);
   to.add<Recurrence>("lagged", [](auto& t) { t.lagged = !t.lagged; });
   constexpr auto plain = [](auto& t) -> auto& { return t; };
-  loss_ways<CrossEntropyBackward>(to, plain);
-  loss_ways<SoftCrossEntropyBackward>(to, plain);
+  loss_ways<CrossEntropy>(to, plain), loss_ways<CrossEntropyBackward>(to, plain);
+  loss_ways<SoftCrossEntropy>(to, plain);
+  loss_ways<SoftCrossEntropyBackward>(to, plain), loss_ways<WeightedSoftCrossEntropy>(to, plain);
   loss_ways<NllLoss>(to, plain);
   loss_ways<NllLossBackward>(to, [](auto& t) -> auto& { return t.options; });
-  to.add<Dropout>("key", [](auto& t) { ++t.key.offset; });
-  to.add<Dropout>("p", [](auto& t) { t.p = t.p > 0.5 ? t.p - 0.1 : t.p + 0.1; });
+  random_ways<Dropout, DropoutChannels, AlphaDropout>(to);
+  to.add<Embedding>("padding_idx", [](auto& t) {
+    if (t.padding_idx) t.padding_idx.reset();
+    else t.padding_idx = 0;
+  });
+  dims_ways<Var, StdDev, Norm>(to);
+  to.add<Var>("correction", [](auto& t) { t.correction = 1 - t.correction; });
+  to.add<StdDev>("correction", [](auto& t) { t.correction = 1 - t.correction; });
+  to.add<Norm>("p", [](auto& t) { t.p = t.p == 2 ? 3 : 2; });
   return to;
 }
 
