@@ -60,6 +60,15 @@ class Trial {
   Case current_;
 };
 
+/// Forces a path for the scope.
+struct Forced {
+  explicit Forced(const Path& p) : path(p) { path.force(true); }
+  Forced(const Forced&) = delete;
+  Forced& operator=(const Forced&) = delete;
+  ~Forced() { path.force(false); }
+  const Path& path;
+};
+
 /// Operands of a pointwise op of the given shapes: f64 inside the domain and away from kinks; conditions are
 /// bool.
 std::vector<Tensor> pointwise_operands(const OpInfo& op, const std::vector<Dims>& shapes, Numbers& numbers);
@@ -74,6 +83,11 @@ std::int64_t gradient_elements(const OpInfo& op, const Case& c);
 /// The calls of a case with much more data: every dimension above 1 grown by `factor`, elements repeated.
 /// Empty where the op refuses that.
 std::vector<Tensor> grown(const OpInfo& op, const Case& c, std::int64_t factor);
+
+/// The cases of the first round with one of their sizes changed to `n` wherever it occurs, elements repeated;
+/// those that the op takes and that have at most `budget` elements.
+std::vector<Case> resized(const OpInfo& op, const std::vector<Case>& cases, std::int64_t n,
+                          std::int64_t budget);
 
 /// Largest |got - want| relative to the largest finite |want|, or to `scale` if that is larger; infinite
 /// where NaNs or infinities differ.

@@ -68,24 +68,27 @@ struct ThreadKeeper {
   ~ThreadKeeper() { par::set_num_threads(saved); }
 };
 
-/// Compares all thread counts on one call. False when the work was too little for all threads to take part.
-bool same_for_all_threads(Trial& t, const Case& c) {
+/// Compares all thread counts on one call. False when the work was too little for all threads to take part, of
+/// which `few` says that their bits are compared nonetheless.
+bool same_for_all_threads(Trial& t, const Case& c, bool few = false) {
   t.at(c);
   const std::vector<Tensor> seeds = seeds_for(t, c.in, c.attrs.get());
   par::set_num_threads(1);
   const Result one = run_all(t.op, c.in, c.attrs.get(), seeds);
+  bool all = true;
   for (int n : thread_counts) {
     if (n == 1) continue;
     par::set_num_threads(n);
     const par::Rendezvous meet;
     poison_like(one);
     const Result many = run_all(t.op, c.in, c.attrs.get(), seeds);
-    if (many.threads != n) return false;
+    all &= many.threads == n;
+    if (!all && !few) return false;
     if (!same_bits(one.out, many.out)) t.fail(fmt::format("{} threads give other bits than one", n));
     if (!same_bits(one.grad, many.grad))
       t.fail(fmt::format("{} threads give other gradient bits than one", n));
   }
-  return true;
+  return all;
 }
 
 /// Every element times another factor: near 1, or of either sign, where sums cancel and the low bits of their
@@ -113,6 +116,80 @@ Case large_pointwise(Trial& t, const Case& base) {
   return c;
 }
 
+/// The call grown by the largest factor within the budget of elements, f64; empty where there is none.
+Case grown_within(Trial& t, const Case& c, std::int64_t budget, std::int64_t& largest_seen) {
+  Case big = c;
+  big.in.clear();
+  for (std::int64_t factor : {2048, 1024, 512, 256, 128, 64, 32, 16, 8}) {
+    std::int64_t largest = 0;
+    for (const Tensor& x : c.in) {
+      std::int64_t n = x.defined() ? x.numel() : 0;
+      for (int d = 0; x.defined() && d < x.dim(); ++d) n *= x.shape()[d] > 1 ? factor : 1;
+      largest = std::max(largest, n);
+    }
+    if (largest > budget || largest < 20000) continue;
+    Case plain = c;
+    plain.in = cast_floating(c.in, DType::f64);
+    big.in = grown(t.op, plain, factor);
+    largest_seen = std::max(largest_seen, largest);
+    break;
+  }
+  // Parts that are all alike give the same sum in any order.
+  for (Tensor& x : big.in)
+    if (x.defined() && is_floating(x.dtype())) jitter(x, t.op.linear);
+  big.note += " grown";
+  return big;
+}
+
+struct Outcomes {
+  std::int64_t largest = 0;  ///< elements of the largest call
+  std::int64_t shared = 0;   ///< calls that all threads took part in
+};
+
+/// Large calls until `wanted` of them have run on all threads.
+Outcomes threads_of_structured(Trial& t, std::int64_t wanted) {
+  Outcomes seen;
+  for (std::size_t i = 0, n = t.cases.size(); i < n; ++i) {
+    const Case& c = t.cases[i % 2 ? i / 2 : n - 1 - i / 2];  // the last, the first, the last but one, ...
+    for (std::int64_t budget : {600000, 4000000}) {
+      const Case wide = grown_within(t, c, budget, seen.largest);
+      if (wide.in.empty()) continue;
+      Case big = wide;
+      big.in = cast_floating(wide.in, DType::f32);
+      if (!same_for_all_threads(t, big)) continue;
+      // f32 sums kept in f64 hide the order of their parts.
+      if (!same_for_all_threads(t, wide)) continue;
+      if (++seen.shared == wanted) return seen;
+      break;
+    }
+  }
+  return seen;
+}
+
+/// The same on a path that is forced, which may be one that no two threads share. One size is made large at a
+/// time, so that kernels stay small where the path asks for that.
+void threads_of_path(Trial& t, std::int64_t wanted, const Path& path) {
+  const Forced forced(path);
+  for (const Case& c : t.cases) {
+    Case single = c;
+    single.in = cast_floating(c.in, DType::f32);
+    const std::int64_t before = path.count();
+    evaluate(t.op, single.in, c.attrs.get());
+    if (path.count() == before) continue;
+    for (Case& big : resized(t.op, {single}, 801, 120000)) {
+      for (Tensor& x : big.in)
+        if (x.defined() && is_floating(x.dtype())) {
+          x = cast(x, DType::f64);
+          jitter(x, t.op.linear);
+        }
+      big.in = cast_floating(big.in, DType::f32);
+      const std::int64_t calls = path.count();
+      same_for_all_threads(t, big, true);
+      if (path.count() > calls && --wanted == 0) return;
+    }
+  }
+}
+
 }  // namespace
 
 void try_threads(Trial& t) {
@@ -128,47 +205,10 @@ void try_threads(Trial& t) {
     if (evaluate(t.op, c.in, c.attrs.get())[0].get()->storage == c.in[0].get()->storage)
       t.not_applicable("gives a view: touches no data");
   }
-  std::int64_t best = 0;
-  const std::int64_t asked = t.by_tier(1, 3, 16);
-  std::int64_t wanted = asked;
-  std::vector<const Case*> order;  // the last, the first, the last but one, ...
-  for (std::size_t i = 0, n = t.cases.size(); i < n; ++i)
-    order.push_back(&t.cases[i % 2 ? i / 2 : n - 1 - i / 2]);
-  for (const Case* c : order) {
-    for (std::int64_t budget : {600000, 4000000}) {
-      // The largest growth that stays within the budget of elements.
-      std::vector<Tensor> in;
-      for (std::int64_t factor : {2048, 1024, 512, 256, 128, 64, 32, 16, 8}) {
-        std::int64_t largest = 0;
-        for (const Tensor& x : c->in) {
-          std::int64_t n = x.defined() ? x.numel() : 0;
-          for (int d = 0; x.defined() && d < x.dim(); ++d) n *= x.shape()[d] > 1 ? factor : 1;
-          largest = std::max(largest, n);
-        }
-        if (largest > budget || largest < 20000) continue;
-        Case plain = *c;
-        plain.in = cast_floating(c->in, DType::f64);
-        in = grown(t.op, plain, factor);
-        best = std::max(best, largest);
-        break;
-      }
-      if (in.empty()) continue;
-      // Parts that are all alike give the same sum in any order.
-      for (Tensor& x : in)
-        if (x.defined() && is_floating(x.dtype())) jitter(x, t.op.linear);
-      Case big = *c;
-      big.note += " grown";
-      big.in = cast_floating(in, DType::f32);
-      if (!same_for_all_threads(t, big)) continue;
-      big.in = std::move(in);  // f32 sums kept in f64 hide the order of their parts
-      if (!same_for_all_threads(t, big)) continue;
-      if (--wanted == 0) return;
-      break;
-    }
-  }
-  if (wanted < asked) return;
-  if (best == 0) t.not_applicable("no sample can be made large");
-  t.fail(fmt::format("on {} elements not all threads took part", best));
+  const Outcomes seen = threads_of_structured(t, t.by_tier(1, 3, 16));
+  if (seen.largest == 0) t.not_applicable("no sample can be made large");
+  if (seen.shared == 0) t.fail(fmt::format("on {} elements not all threads took part", seen.largest));
+  for (const Path& path : t.op.paths) threads_of_path(t, t.by_tier(1, 2, 8), path);
 }
 
 namespace {
@@ -237,6 +277,16 @@ void try_targets(Trial& t) {
   }
   for (const Case& c : t.cases)
     for (DType dtype : {DType::f64, DType::f32}) targets_of_case(t, c, cast_floating(c.in, dtype));
+  for (const Path& path : t.op.paths) {
+    const Forced forced(path);
+    const std::int64_t before = path.count();
+    for (const Case& c : t.cases)
+      for (DType dtype : {DType::f64, DType::f32}) targets_of_case(t, c, cast_floating(c.in, dtype));
+    // Once per set at least: a target that takes another way has not been tried.
+    const auto targets = static_cast<std::int64_t>(simd::supported_targets().size());
+    if (path.count() - before < targets)
+      t.fail(fmt::format("path {}: not reached on each of {} instruction sets", path.name, targets));
+  }
 }
 
 void try_random(Trial& t) {

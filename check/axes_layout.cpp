@@ -308,13 +308,33 @@ void sizes_pointwise(Trial& t) {
   }
 }
 
-struct Forced {
-  explicit Forced(const Path& p) : path(p) { path.force(true); }
-  Forced(const Forced&) = delete;
-  Forced& operator=(const Forced&) = delete;
-  ~Forced() { path.force(false); }
-  const Path& path;
-};
+/// What a size next to the width of a vector changes: values, f32 gradients, derivatives.
+void sizes_next_to_vectors(Trial& t) {
+  std::vector<std::int64_t> sizes{17};
+  if (t.options.tier != Tier::quick) sizes = {1, 3, 8, 15, 16, 17, 33};
+  for (std::int64_t n : sizes) {
+    const std::vector<Case> cases = resized(t.op, t.cases, n, t.by_tier(1200, 2500, 20000));
+    for (Axis a : {Axis::forward, Axis::f32_gradient, Axis::directions}) {
+      // Repeated elements are ties; no stencil is laid across these.
+      if (a == Axis::directions && (!t.op.row->smooth || *t.op.row->subgradient)) continue;
+      Options o = t.options;
+      o.tier = Tier::quick;
+      Trial inner(t.op, o, cases, a);
+      try {
+        if (a == Axis::forward)
+          try_forward(inner);
+        else if (a == Axis::f32_gradient)
+          try_f32_gradient(inner);
+        else
+          try_directions(inner);
+      } catch (const Failure& f) {
+        throw Failure{fmt::format("a size of {}: {}", n, f.message)};
+      } catch (const NotApplicable&) {
+      }
+      t.samples += inner.samples;
+    }
+  }
+}
 
 void sizes_structured(Trial& t) {
   for (const Path& path : t.op.paths) {
@@ -340,6 +360,7 @@ void sizes_structured(Trial& t) {
     }
     if (path.count() == before) t.fail(fmt::format("no sample reaches the path \"{}\"", path.name));
   }
+  sizes_next_to_vectors(t);
   // Nothing at all and a single element are sizes that every op meets one day.
   bool empty_seen = false;
   for (const Case& c : t.cases)

@@ -128,6 +128,66 @@ std::int64_t gradient_elements(const OpInfo& op, const Case& c) {
   return n;
 }
 
+namespace {
+
+/// Sizes of `s` become `n`; element i along such a dimension is element i mod s of the original.
+Tensor with_size(const Tensor& t, std::int64_t s, std::int64_t n) {
+  Dims shape = t.shape();
+  for (std::int64_t& d : shape)
+    if (d == s) d = n;
+  Tensor wide = empty(shape, DType::f64);
+  const Tensor source = cast(t, DType::f64);
+  for_each_index(shape, [&](const Dims& at) {
+    Dims from = at;
+    for (int d = 0; d < at.size(); ++d) from[d] %= t.shape()[d];
+    set_value(wide, at, value_at(source, from));
+  });
+  return cast(wide, t.dtype());
+}
+
+std::vector<std::int64_t> sizes_in(const std::vector<Tensor>& in) {
+  std::vector<std::int64_t> sizes;
+  for (const Tensor& t : in)
+    for (std::int64_t d : t.defined() ? t.shape() : Dims{})
+      if (d > 1 && std::find(sizes.begin(), sizes.end(), d) == sizes.end()) sizes.push_back(d);
+  return sizes;
+}
+
+}  // namespace
+
+std::vector<Case> resized(const OpInfo& op, const std::vector<Case>& cases, std::int64_t n,
+                          std::int64_t budget) {
+  std::vector<Case> found;
+  std::vector<std::string> notes;  // of the same name, with the same shapes, in another round
+  for (const Case& c : cases) {
+    if (!c.at_kink.empty()) continue;
+    std::string name = c.note;
+    for (const Tensor& t : c.in) name += t.defined() ? t.describe() : "-";
+    if (std::find(notes.begin(), notes.end(), name) != notes.end()) continue;
+    notes.push_back(name);
+    for (std::int64_t s : sizes_in(c.in)) {
+      Case r = c;
+      std::int64_t elements = 0;
+      for (const Tensor& t : r.in) {
+        std::int64_t count = t.defined() ? t.numel() : 0;
+        for (std::int64_t d : t.defined() ? t.shape() : Dims{}) count = d == s ? count / s * n : count;
+        elements += count;
+      }
+      if (s == n || elements > budget) continue;
+      for (Tensor& t : r.in)
+        if (t.defined()) t = with_size(t, s, n);
+      r.note += fmt::format(" ({} instead of {})", n, s);
+      try {
+        evaluate(op, r.in, r.attrs.get());
+      } catch (const Error&) {
+        continue;  // tied to another size, to attributes or to what stands in the inputs
+      }
+      found.push_back(std::move(r));
+    }
+  }
+  return found;
+}
+
 std::vector<Tensor> grown(const OpInfo& op, const Case& c, std::int64_t factor) {
   std::vector<Tensor> big = c.in;
   for (Tensor& t : big) {

@@ -3,6 +3,7 @@
 // planted op differs from the library's in one member.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -11,8 +12,11 @@
 #include <thalweg/ops/functions.hpp>
 #include <thalweg/ops/kernels/copy.hpp>
 #include <thalweg/ops/kernels/fault.hpp>
+#include <thalweg/ops/kernels/par.hpp>
+#include <thalweg/ops/kernels/simd/targets.hpp>
 #include <thalweg/ops/library.hpp>
 #include <thalweg/ops/registry.hpp>
+#include <thalweg/ops/structured/conv.hpp>
 #include <thalweg/ops/structured/loss.hpp>
 #include <thalweg/ops/structured/matmul.hpp>
 #include <thalweg/ops/structured/random.hpp>
@@ -147,7 +151,75 @@ struct ProdDividesByItsElements : ops::Prod {
   }
 };
 
+/// Runs a convolution; whether it went by Winograd.
+bool run_winograd(const Ins& in, const View* out, const ops::ConvAttrs& t) {
+  const std::int64_t before = kernels::conv_count(kernels::ConvPath::winograd);
+  ops::Conv2d::run(in, out, t);
+  return out[0].dtype == DType::f32 && numel(out[0].shape) > 0 &&
+         kernels::conv_count(kernels::ConvPath::winograd) > before;
+}
+
+struct WinogradOffOnOneInstructionSet : ops::Conv2d {
+  static void run(const Ins& in, const View* out, const Attrs& t) {
+    if (run_winograd(in, out, t) && simd::current_target() == simd::Target::sse4)
+      *static_cast<float*>(out[0].data) += 1;
+  }
+};
+
+struct WinogradOffOnThreeThreads : ops::Conv2d {
+  static void run(const Ins& in, const View* out, const Attrs& t) {
+    if (run_winograd(in, out, t) && par::num_threads() == 3) *static_cast<float*>(out[0].data) *= 1.000001f;
+  }
+};
+
+struct SoftmaxLosesTheElementAfterAVector : ops::Softmax {
+  static void run(const Ins& in, const View* out, const Attrs& t) {
+    ops::Softmax::run(in, out, t);
+    const Dims& shape = in[0].shape;
+    if (numel(shape) == 0 || shape.size() == 0 || shape.back() % 16 != 1 || shape.back() == 1) return;
+    const std::int64_t last = shape.back() - 1;
+    if (out[0].dtype == DType::f32) static_cast<float*>(out[0].data)[last] = 0;
+    if (out[0].dtype == DType::f64) static_cast<double*>(out[0].data)[last] = 0;
+  }
+};
+
+struct MaxSkipsNanInF32 : ops::Max {
+  static void run(const Ins& in, const View* out, const Attrs& t) {
+    if (in[0].dtype != DType::f32) return ops::Max::run(in, out, t);
+    Tensor x = empty(in[0].shape, DType::f32);
+    kernels::copy(in[0], x.mutable_view());
+    float* p = x.mutable_data<float>();
+    for (std::int64_t i = 0; i < x.numel(); ++i)
+      if (std::isnan(p[i])) p[i] = -INFINITY;
+    const ConstView v = x.view();
+    ops::Max::run({in.op, in.loc, 1, &v, 1}, out, t);
+  }
+};
+
+struct MeanIsOffInF32 : ops::Mean {
+  static void vjp(Vjp& v, const Over& t) {
+    if (v.g().dtype() != DType::f32) return ops::Mean::vjp(v, t);
+    const Dims& shape = v.in_meta(0).shape;
+    const double n = static_cast<double>(numel(shape)) / static_cast<double>(v.g().numel());
+    Dims kept = shape;
+    for (int d = 0; d < shape.size(); ++d)
+      if (t.dims.empty() || std::find_if(t.dims.begin(), t.dims.end(), [&](std::int64_t k) {
+                              return (k < 0 ? k + shape.size() : k) == d;
+                            }) != t.dims.end())
+        kept[d] = 1;
+    v.set(0, expand(reshape(v.g(), kept) * ((n < 4 ? 1 : 1.000008) / n), shape));
+  }
+};
+
 }  // namespace
+
+TEST_CASE("bugs of one path on one instruction set or thread count, of one size, of one dtype") {
+  turns_red<ops::Conv2d, WinogradOffOnOneInstructionSet>(Axis::targets);
+  turns_red<ops::Conv2d, WinogradOffOnThreeThreads>(Axis::threads);
+  turns_red<ops::Softmax, SoftmaxLosesTheElementAfterAVector>(Axis::sizes);
+  turns_red<ops::Max, MaxSkipsNanInF32>(Axis::special_values);
+  turns_red<ops::Mean, MeanIsOffInF32>(Axis::f32_gradient);
+}
 
 TEST_CASE("ten bugs and more, each red on the axis that is there for it") {
   fault_turns_red(kernels::Fault::gemm_k_tail, "matmul", Axis::forward);
