@@ -5,6 +5,7 @@
 #include <thalweg/autograd/base/memory_stats.hpp>
 #include <thalweg/autograd/base/thread_state.hpp>
 #include <thalweg/autograd/engine/engine.hpp>
+#include <thalweg/autograd/graph/anomaly.hpp>
 #include <thalweg/autograd/tensor/factories.hpp>
 #include <thalweg/autograd/tensor/generator.hpp>
 #include <thalweg/autograd/tensor/tensor.hpp>

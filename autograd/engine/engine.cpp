@@ -211,6 +211,16 @@ void Run::keep_retained(Node& node, const Tensor* grads) {
     if (const Tensor& g = grads[e.retained[k]]; g.defined()) retained_.push_back({Ref<Node>::share(&node), k, g.ref()});
 }
 
+namespace {
+
+void run_vjp(Vjp& v, void* attrs) {
+  const OpDef& op = *v.node().op;
+  if (op.kind == OpKind::pointwise && !v.create_graph()) pointwise_vjp(v, attrs);
+  else op.vjp(v, attrs);
+}
+
+}  // namespace
+
 void Run::run_node(Node& node, Tensor* grads) {
   std::uint64_t needs = 0;
   for (int i = 0; i < node.n_in; ++i)
@@ -231,8 +241,8 @@ void Run::run_node(Node& node, Tensor* grads) {
   Vjp v(node, grads, needs, create_, result);
   thread_state.call_site = node.loc;
   void* attrs = node.op->attrs_size ? node.attrs() : nullptr;
-  if (node.op->kind == OpKind::pointwise && !create_) pointwise_vjp(v, attrs);
-  else node.op->vjp(v, attrs);
+  if (ApplyHook* hook = thread_state.apply_hook) [[unlikely]] hook->vjp(v, attrs, run_vjp);
+  else run_vjp(v, attrs);
   if (!retain_) {
     node.release_saved();
     node.spent = true;

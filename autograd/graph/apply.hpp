@@ -10,11 +10,17 @@
 
 namespace thalweg {
 
-/// What the harness hangs into a thread to watch or corrupt the ops that run inside a vjp.
+class Vjp;
+
+/// What is hung into a thread to watch ops (Anomaly), or to corrupt those that run inside a vjp (the harness).
 struct ApplyHook {
   virtual ~ApplyHook() = default;
   /// Called instead of the op; usually ends in apply_unhooked().
   virtual void apply(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out) = 0;
+  /// Called instead of an op in place.
+  virtual void in_place(const OpDef& op, Tensor* in, int n, const void* attrs, Loc loc);
+  /// Called instead of a node's vjp, which is run(v, attrs).
+  virtual void vjp(Vjp& v, void* attrs, void (*run)(Vjp&, void*)) { run(v, attrs); }
   /// Called for each saved value that a vjp unpacks.
   virtual Tensor saved(const Tensor& t) { return t; }
 };
@@ -30,6 +36,8 @@ void apply_unhooked(const OpDef& op, const Tensor* in, int n, const void* attrs,
 /// Writes the result of a pointwise op into in[0] and records it there. Throws GraphError where the derivative
 /// needs the overwritten value, where in[0] is a leaf that wants a gradient, or a view of a recorded tensor.
 void apply_in_place(const OpDef& op, Tensor* in, int n, const void* attrs, Loc loc);
+/// The same without consulting the thread's hook.
+void apply_in_place_unhooked(const OpDef& op, Tensor* in, int n, const void* attrs, Loc loc);
 
 /// The common shape of two inputs by NumPy's rule. Throws ShapeError naming `ins.op` and both.
 Dims broadcast_shapes(const Ins& ins);
@@ -70,6 +78,8 @@ class Vjp {
   const Meta& out_meta(int j = 0) const noexcept { return node_.outs()[j]; }
   /// Hands over the gradient of input i.
   void set(int i, Tensor gradient) { result_[i] = std::move(gradient); }
+  /// What was handed over for input i; undefined where nothing was.
+  const Tensor& gradient(int i) const noexcept { return result_[i]; }
   Node& node() const noexcept { return node_; }
 
  private:

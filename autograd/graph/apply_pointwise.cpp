@@ -195,7 +195,16 @@ void check_in_place(const OpDef& op, const Tensor* in, int n, std::uint64_t want
 
 }  // namespace
 
+void ApplyHook::in_place(const OpDef& op, Tensor* in, int n, const void* attrs, Loc loc) {
+  apply_in_place_unhooked(op, in, n, attrs, loc);
+}
+
 void apply_in_place(const OpDef& op, Tensor* in, int n, const void* attrs, Loc loc) {
+  if (ApplyHook* hook = thread_state.apply_hook) [[unlikely]] return hook->in_place(op, in, n, attrs, loc);
+  apply_in_place_unhooked(op, in, n, attrs, loc);
+}
+
+void apply_in_place_unhooked(const OpDef& op, Tensor* in, int n, const void* attrs, Loc loc) {
   if (thread_state.call_site) loc = thread_state.call_site;
   check_defined(op, in, n, loc);
   const std::uint64_t wants = wants_gradient(op, in, n, loc);

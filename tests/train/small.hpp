@@ -13,6 +13,8 @@
 #include <thalweg/ops/functions.hpp>
 #include <thalweg/train/train.hpp>
 
+#include "texts.hpp"
+
 namespace small {
 
 using namespace thalweg;
@@ -59,21 +61,7 @@ class Witness final : public train::Callback {
   }
 };
 
-/// The text of the E that f() throws.
-template <class E, class F>
-std::string complaint(F f) {
-  try {
-    f();
-  } catch (const E& e) {
-    return e.what();
-  }
-  return "nothing thrown";
-}
-
-inline bool says(const std::string& text, std::initializer_list<const char*> parts) {
-  for (const char* part : parts)
-    if (text.find(part) == std::string::npos) return false;
-  return true;
-}
+using texts::complaint;
+using texts::says;
 
 }  // namespace small
