@@ -98,6 +98,12 @@ void check_made(const Tensor& made, const Contents& from, const AnomalyOptions& 
 
 }  // namespace
 
+Anomaly::Anomaly(AnomalyOptions options) noexcept
+    : outer_(thread_state.apply_hook), below_(outer_), options_(options) {
+  if (const auto* around = dynamic_cast<const Anomaly*>(outer_)) below_ = around->below_;
+  thread_state.apply_hook = this;
+}
+
 void Anomaly::apply(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out) {
   const Hooked below(below_);
   Contents from;

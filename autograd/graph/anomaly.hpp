@@ -20,21 +20,20 @@ struct AnomalyOptions {
 /// place and the line of the call; in a backward pass the line is the one that recorded the op. The strong guarantee
 /// holds, but for an op in place, whose result stays. Costs a pass over operands and results, for debugging only.
 /// Scopes may be nested; the innermost one's options hold.
-class Anomaly final : private ApplyHook {
+class Anomaly final : public ApplyHook {
  public:
-  explicit Anomaly(AnomalyOptions options = {}) noexcept : below_(thread_state.apply_hook), options_(options) {
-    thread_state.apply_hook = this;
-  }
+  explicit Anomaly(AnomalyOptions options = {}) noexcept;
   Anomaly(const Anomaly&) = delete;
   Anomaly& operator=(const Anomaly&) = delete;
-  ~Anomaly() override { thread_state.apply_hook = below_; }
+  ~Anomaly() override { thread_state.apply_hook = outer_; }
 
  private:
   void apply(const OpDef& op, const Tensor* in, int n, const void* attrs, Loc loc, Tensor* out) override;
   void in_place(const OpDef& op, Tensor* in, int n, const void* attrs, Loc loc) override;
   void vjp(Vjp& v, void* attrs, void (*run)(Vjp&, void*)) override;
 
-  ApplyHook* below_;
+  ApplyHook* outer_;
+  ApplyHook* below_;  // the hook that is no Anomaly
   AnomalyOptions options_;
 };
 

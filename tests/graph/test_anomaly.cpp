@@ -46,7 +46,7 @@ TEST_CASE("anomaly: what comes in is not what the op has made") {
   const Anomaly guard;
   CHECK(std::isnan(sum(nan * 2.0).item()));
   CHECK(sum(infinite * 2.0).item() == -inf);
-  at(CHECK(softmax(infinite), 1) == 0);
+  CHECK(at(softmax(infinite), 1) == 0);
   CHECK(says(complaint<ValueError>([&] { infinite * 0.0; }), {"mul: the op makes a NaN", "no operand holds one"}));
   CHECK(says(complaint<ValueError>([&] { infinite - infinite; }), {"sub: the op makes a NaN"}));
 }
@@ -54,7 +54,7 @@ TEST_CASE("anomaly: what comes in is not what the op has made") {
 TEST_CASE("anomaly: infinities may be meant") {
   const Tensor x = from<double>({0, 1}, {2});
   const Anomaly guard({.infinity = false});
-  at(CHECK(log(x), 0) == -inf);
+  CHECK(at(log(x), 0) == -inf);
   CHECK(says(complaint<ValueError>([&] { log(x) * 0.0; }), {"mul: the op makes a NaN"}));
 }
 
@@ -71,7 +71,7 @@ TEST_CASE("anomaly: a derivative is named with the line that recorded its op, an
   CHECK(says(complaint<ValueError>([&] { grad(sum(sqrt(x)), {x}, {.create_graph = true}); }),
              {"sqrt: the derivative makes an infinity"}));
   sum(x * x).backward();
-  at(CHECK(x.grad(), 0) == 8);
+  CHECK(at(x.grad(), 0) == 8);
 }
 
 TEST_CASE("anomaly: an op made of others is looked at as a whole") {
@@ -81,7 +81,7 @@ TEST_CASE("anomaly: an op made of others is looked at as a whole") {
   // The mean over no rows is NaN by definition, and so named; the sum is 0, whatever it selects on its way.
   CHECK(says(complaint<ValueError>([&] { cross_entropy(x, none); }), {"cross_entropy: the op makes a NaN"}));
   CHECK(cross_entropy(x, none, {.reduction = Reduction::sum}).item() == 0);
-  CHECK(says(complaint<ValueError>([&] { stddev(zeros({1}, DType::f64)); }), {"stddev: the op makes a NaN"}));
+  CHECK(says(complaint<ValueError>([&] { mean(zeros({0}, DType::f64)); }), {"mean: the op makes a NaN"}));
 }
 
 TEST_CASE("anomaly: in place, on other threads, nested, and gone") {
@@ -89,17 +89,17 @@ TEST_CASE("anomaly: in place, on other threads, nested, and gone") {
   {
     const Anomaly guard;
     Tensor x = ones({2}, DType::f64);
-    CHECK(says(complaint<ValueError>([&] { x /= zero; }), {"div: the op makes an infinity: the result at [0]"}));
+    CHECK(says(complaint<ValueError>([&] { x.div_(zero); }), {"div: the op makes an infinity: the result at [0]"}));
     double elsewhere = 0;
     std::thread([&] { elsewhere = at(log(zero), 0); }).join();
     CHECK(elsewhere == -inf);
     {
       const Anomaly inner({.infinity = false});
-      at(CHECK(log(zero), 0) == -inf);
+      CHECK(at(log(zero), 0) == -inf);
     }
     CHECK(says(complaint<ValueError>([&] { log(zero); }), {"log"}));
   }
-  at(CHECK(log(zero), 0) == -inf);
+  CHECK(at(log(zero), 0) == -inf);
 }
 
 TEST_CASE("anomaly: a training has the same bits under it") {
