@@ -12,6 +12,7 @@
 #include <thalweg/data/cifar.hpp>
 #include <thalweg/data/dataset.hpp>
 #include <thalweg/data/idx.hpp>
+#include <thalweg/data/image_augmenter.hpp>
 #include <thalweg/data/image_transforms.hpp>
 #include <thalweg/data/loader.hpp>
 #include <thalweg/io/safetensors.hpp>

@@ -1,7 +1,6 @@
-// Mutants inside a vjp: the op's vjp runs under a hook that corrupts one of the ops it applies or values it
-// unpacks, or that
-// hands it other attributes; the op run with other attributes; and inside composites: the path back through one of the ops that they are made of. Depends on
-// mutants_trial.hpp, mutants_hook.hpp. Invariant: the OpDef has its own functions back when a mutant ends.
+// Mutants inside a vjp: the op's vjp runs under a hook that corrupts one of the ops it applies or values it unpacks, or
+// that hands it other attributes; the op run with other attributes; and inside composites: the path back through one of
+// the ops that they are made of. Depends on mutants_trial.hpp, mutants_hook.hpp. Invariant: the OpDef has its own functions back when a mutant ends.
 #include <algorithm>
 
 #include <fmt/format.h>

@@ -56,10 +56,11 @@ void Ema::copy_to(Loc loc) {
 void Ema::swap(Loc loc) {
   check("Ema::swap", true, loc);
   const NoGrad guard;
+  std::vector<Tensor> averages;  // all before the first is written: memory may run out
+  for (const Tensor& average : averages_) averages.push_back(average.clone(loc));
   for (std::size_t i = 0; i < averages_.size(); ++i) {
-    const Tensor average = averages_[i].clone(loc);
     averages_[i].copy_(parameters_[i].detach(), loc);
-    parameters_[i].copy_(average, loc);
+    parameters_[i].copy_(averages[i], loc);
   }
   swapped_ = !swapped_;
 }

@@ -206,7 +206,8 @@ void ModelCheckpoint::prepare(Training& t) {
   Logs names;
   for (const std::string& name : t.log_names) names.set(name, 0);
   const std::string directory = std::filesystem::path(path_of(path_, 1, names, loc_)).parent_path().string();
-  if (!directory.empty() && !std::filesystem::is_directory(directory))
+  std::error_code error;
+  if (!directory.empty() && !std::filesystem::is_directory(directory, error))
     throw_error<IoError>(
         {.op = "ModelCheckpoint", .arg = "path", .given = path_, .what = "no such directory", .loc = loc_});
 }
@@ -218,7 +219,7 @@ void ModelCheckpoint::on_epoch_end(Training& t) {
     best_ = value;
   }
   last_ = path_of(path_, t.epoch + 1, t.logs, loc_);
-  io::save(last_, nn::detail::state_dict(t.model));
+  io::save(last_, nn::detail::state_dict(t.model), {}, loc_);
 }
 
 // ---- TerminateOnNaN ----------------------------------------------------------------------------

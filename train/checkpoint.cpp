@@ -75,13 +75,19 @@ void check_version(const io::TensorFile& file, const std::string& name, Loc loc)
 void check_kind(const io::TensorFile& file, const io::Metadata& kind, const std::string& name, Loc loc) {
   check_version(file, name, loc);
   std::string given, wanted;
+  const auto differs = [&](const std::string& key, const std::string& saved, const std::string& value) {
+    const char* comma = given.empty() ? "" : ", ";
+    const std::string shown = key.starts_with(settings_prefix) ? key.substr(settings_prefix.size()) : key;
+    given += fmt::format("{}{} {}", comma, io::printable(shown), saved);
+    wanted += fmt::format("{}{} {}", comma, io::printable(shown), value);
+  };
   for (const auto& [key, value] : kind) {
     const std::string saved = value_of(file.metadata, kind_key + key);
-    if (saved == value) continue;
-    const char* comma = given.empty() ? "" : ", ";
-    given += fmt::format("{}{} {}", comma, key, saved);
-    wanted += fmt::format("{}{} {}", comma, key, value);
+    if (saved != value) differs(key, saved, value);
   }
+  for (const auto& [key, saved] : file.metadata)  // a setting that this run does not have
+    if (key.starts_with(kind_key + settings_prefix) && kind.count(key.substr(kind_key.size())) == 0)
+      differs(key.substr(kind_key.size()), io::printable(saved), "none");
   if (!given.empty())
     throw_error<ValueError>({.op = op,
                              .arg = name,

@@ -52,12 +52,15 @@ struct Restored {
   std::string describe() const;
 };
 
+/// What the settings of one's own are called among those of a run, so that none meets one of fit's.
+inline const std::string settings_prefix = "settings.";
+
 /// How fit() saves checkpoints and goes on from them.
 struct CheckpointOptions {
   std::string directory{};       ///< for this run alone; empty: none are saved
   std::int64_t every_steps = 0;  ///< batches after which one is saved within an epoch; 0: at its end alone
-  /// The same in seconds, but never before 50 times what the last save took: the time that goes into saving
-  /// within an epoch stays below 2 %.
+  /// The same in seconds, but never before 50 times what the last save took: from the second on, saving within an
+  /// epoch takes less than 2 % of the time.
   double every_seconds = 0;
   int keep = 3;         ///< the newest that stay
   bool resume = false;  ///< go on from the newest whole one; without, those that are there are set aside

@@ -55,7 +55,7 @@ io::Metadata Loop::kind() const {
       {"clip_value", text(options_.clip_value)},
       {"validation", text(validation_ ? (*validation_)->size() : 0)},
       {"validation_hash", validation_ ? hash_of_some(*validation_) : "none"}};
-  kind.insert(options_.checkpoint.settings.begin(), options_.checkpoint.settings.end());
+  for (const auto& [key, value] : options_.checkpoint.settings) kind[settings_prefix + key] = value;
   return kind;
 }
 

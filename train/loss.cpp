@@ -33,7 +33,7 @@ Tensor Loss::finished(Tensor mean, Loc loc) const {
                              .wanted = "one number",
                              .what = "not a penalty to add",
                              .loc = loc});
-  return mean + penalty;
+  return add({mean, loc}, {penalty, loc});
 }
 
 Tensor Loss::operator()(Arg prediction, Arg target) const {
@@ -59,7 +59,8 @@ Tensor Loss::weighted(Arg prediction, Arg target, const Tensor& weights) const {
                              .wanted = "a row for each of " + each.describe(),
                              .what = "weights and losses differ in length",
                              .loc = prediction.loc});
-  return finished((each * weights.to(each.dtype()).reshape(shape)).mean(), prediction.loc);
+  const Loc loc = prediction.loc;
+  return finished(mean(mul({each, loc}, {weights.to(each.dtype()).reshape(shape), loc})), loc);
 }
 
 }  // namespace thalweg::train

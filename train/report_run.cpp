@@ -225,7 +225,7 @@ void HtmlReport::on_epoch_end(Training& t) {
 void HtmlReport::on_train_end(Training& t) {
   RunReport last = page(t.history);
   if (options_.examples)
-    detail::add_examples(last, t.model, *options_.examples, options_.example_options, Loc::here());
+    detail::add_examples(last, t.model, *options_.examples, options_.example_options, loc_);
   write_report(path_, last);
 }
 

@@ -62,8 +62,8 @@ struct HtmlReportOptions {
 /// the end finds the weights that are kept.
 class HtmlReport final : public Callback {
  public:
-  explicit HtmlReport(std::string path, HtmlReportOptions options = {})
-      : path_(std::move(path)), options_(std::move(options)) {}
+  explicit HtmlReport(std::string path, HtmlReportOptions options = {}, Loc loc = Loc::here())
+      : path_(std::move(path)), options_(std::move(options)), loc_(loc) {}
   std::string name() const override { return "HtmlReport"; }
   /// Throws IoError, as on_train_end().
   void on_epoch_end(Training& t) override;
@@ -74,6 +74,7 @@ class HtmlReport final : public Callback {
 
   std::string path_;
   HtmlReportOptions options_;
+  Loc loc_;
 };
 
 }  // namespace thalweg::train

@@ -16,7 +16,7 @@ struct ThreadState {
   bool reaping = false;             // this thread is inside Node::drop
   std::uint64_t rank = 0;           // Lamport clock of the nodes recorded here
   Loc call_site{};                  // set by modules and by backward: the user's line, not the layer's
-  ApplyHook* apply_hook = nullptr;  // the harness: sees and may corrupt what ops inside a vjp do
+  ApplyHook* apply_hook = nullptr;  // asked instead of ops and vjps: Anomaly, the harness
   void* reap_list = nullptr;
 };
 

@@ -1,7 +1,8 @@
-// See anomaly.hpp. Depends on base/memory, kernels/copy, fmt. Invariant: what an op is made of is not looked at, since
-// infinities that it selects away are its own affair; what comes out of it is.
+// See anomaly.hpp. Depends on base/memory, kernels/copy, fmt. Invariant: the ops inside a composite, a function
+// or a derivative are not looked at, since infinities that they select away are its own affair; what comes out of it is.
 #include <thalweg/autograd/graph/anomaly.hpp>
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -55,10 +56,11 @@ Contents look_at(const ConstView& v) {
   return look(static_cast<const T*>(dense.data()), numel(v));
 }
 
-Contents contents(const Tensor& t) {
-  if (!t.defined() || !is_floating(t.dtype())) return {};
-  return t.dtype() == DType::f32 ? look_at<float>(t.view()) : look_at<double>(t.view());
+Contents contents(const ConstView& v) {
+  if (!is_floating(v.dtype)) return {};
+  return v.dtype == DType::f32 ? look_at<float>(v) : look_at<double>(v);
 }
+Contents contents(const Tensor& t) { return t.defined() ? contents(t.view()) : Contents{}; }
 
 /// What the operands of an op hold, some of it each.
 Contents contents_of(const Tensor* t, int n) {
@@ -134,6 +136,13 @@ void Anomaly::vjp(Vjp& v, void* attrs, void (*run)(Vjp&, void*)) {
   for (int j = 0; j < node.n_out; ++j)
     if (v.has_g(j)) {
       const Contents c = contents(v.g(j));
+      from.nan = std::max(from.nan, c.nan);
+      from.infinity = std::max(from.infinity, c.infinity);
+    }
+  for (int bit = 0; bit < 16; ++bit)  // saved operands are operands of the derivative; what was made of them is not
+    if ((node.saved_mask >> bit) & 1u) {
+      const SavedValue& s = node.saved_at(bit);
+      const Contents c = contents(ConstView{s.data, s.dtype, s.shape, s.strides});
       from.nan = std::max(from.nan, c.nan);
       from.infinity = std::max(from.infinity, c.infinity);
     }

@@ -14,12 +14,13 @@ struct AnomalyOptions {
 /// has made:
 ///
 ///     thalweg::Anomaly guard;
-///     loss(x).backward();  // ValueError: sqrt: the derivative makes NaN: the gradient of argument 1 at [3] is ..
+///     loss(x).backward();  // ValueError: sqrt: the derivative makes a NaN: the gradient of argument 1 at [3] is ..
 ///
 /// A NaN where no operand holds one, or an infinity where all are finite, ends the op by a ValueError that names op,
-/// place and the line of the call; in a backward pass the line is the one that recorded the op. The strong guarantee
-/// holds, but for an op in place, whose result stays. Costs a pass over operands and results, for debugging only.
-/// Scopes may be nested; the innermost one's options hold.
+/// place and the line of the call; in a backward pass the line is the one that recorded the op. An op made of others, or
+/// of a function of one's own, is looked at as a whole. Not seen: what comes in from outside, and the sum of gradients
+/// that meet. The strong guarantee holds, but for an op in place, whose result stays. Costs a pass over operands and results, for debugging only.
+/// Scopes may be nested, last in, first out; the innermost one's options hold.
 class Anomaly final : public ApplyHook {
  public:
   explicit Anomaly(AnomalyOptions options = {}) noexcept;

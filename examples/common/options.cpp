@@ -36,8 +36,8 @@ po::options_description description(const Program& program) {
   if (program.augments) add("no-augment", "train on the images as they are");
   add("checkpoints", text("DIR"),
       fmt::format(
-          "keep the state of the run there, saved after each epoch and every 2 s (or less often: saving "
-          "takes at most 2 % of the time); 'none' for none ({})",
+          "keep the state of the run there, saved after each epoch and within it every 2 s (or less often, "
+          "so that this takes at most 2 % of the time); 'none' for none ({})",
           program.checkpoints ? default_checkpoints(program) : "none")
           .c_str());
   add("save-every", text("N"), "within an epoch every N steps instead of by time");

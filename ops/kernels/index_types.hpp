@@ -10,7 +10,7 @@ namespace thalweg::kernels {
 
 /// Calls f(I{}) with the C++ type of the indices.
 template <class F>
-void with_index_type(DType d, F&& f) noexcept {
+void with_index_type(DType d, F&& f) {
   if (d == DType::i64)
     f(std::int64_t{});
   else
@@ -19,7 +19,7 @@ void with_index_type(DType d, F&& f) noexcept {
 
 /// Calls f(T{}) with an unsigned type of the element's size: enough where bits only move.
 template <class F>
-void with_bits(DType d, F&& f) noexcept {
+void with_bits(DType d, F&& f) {
   if (itemsize(d) == 8)
     f(std::uint64_t{});
   else if (itemsize(d) == 4)
@@ -29,7 +29,7 @@ void with_bits(DType d, F&& f) noexcept {
 }
 
 template <class F>
-void with_numbers(DType d, F&& f) noexcept {
+void with_numbers(DType d, F&& f) {
   switch (d) {
     case DType::f32:
       return f(float{});

@@ -42,6 +42,14 @@ struct Picks {
   double* weights;
 };
 
+/// A class that weighs nothing counts for nothing, were its logarithm infinite.
+template <class T>
+void weigh(const Picks<T>& to, std::int64_t r) noexcept {
+  const double w = static_cast<double>(to.w[to.t[r]]);
+  to.weights[r] = w;
+  to.losses[r] = w == 0 ? 0 : w * to.losses[r];
+}
+
 /// losses[r] = -w[t[r]] lp[t[r]] of rows [begin, end), 0 where ignored; how many are not ignored, or bad_class.
 template <class T>
 std::int64_t pick_rows(const Slabs& s, const T* lp, const Picks<T>& to, std::int64_t begin, std::int64_t end) noexcept {
@@ -51,8 +59,7 @@ std::int64_t pick_rows(const Slabs& s, const T* lp, const Picks<T>& to, std::int
   if (all_counted && s.inner == 1) {  // no branch, so that many rows are on their way from memory at once
     const T* row = lp + begin * s.classes;
     for (std::int64_t r = begin; r < end; ++r, row += s.classes) to.losses[r] = -static_cast<double>(row[t[r]]);
-    for (std::int64_t r = begin; to.w && r < end; ++r)
-      to.losses[r] *= to.weights[r] = static_cast<double>(to.w[t[r]]);
+    for (std::int64_t r = begin; to.w && r < end; ++r) weigh(to, r);
     return end - begin;
   }
   std::int64_t counted = 0;
@@ -62,7 +69,7 @@ std::int64_t pick_rows(const Slabs& s, const T* lp, const Picks<T>& to, std::int
     if (t[r] == to.ignore) continue;
     if (t[r] < 0 || t[r] >= s.classes) return bad_class;
     to.losses[r] = -static_cast<double>(lp[s.start(r) + t[r] * s.inner]);
-    if (to.w) to.losses[r] *= to.weights[r] = static_cast<double>(to.w[t[r]]);
+    if (to.w) weigh(to, r);
     ++counted;
   }
   return counted;
@@ -75,8 +82,10 @@ void smooth_rows(const Slabs& s, const T* lp, const Picks<T>& to, double smoothi
     if (to.t[r] == to.ignore) continue;
     const T* const row = lp + s.start(r);
     double all = 0;
-    for (std::int64_t c = 0; c < s.classes; ++c)
-      all += (to.w ? static_cast<double>(to.w[c]) : 1.0) * static_cast<double>(row[c * s.inner]);
+    for (std::int64_t c = 0; c < s.classes; ++c) {
+      const double w = to.w ? static_cast<double>(to.w[c]) : 1;
+      if (w != 0) all += w * static_cast<double>(row[c * s.inner]);
+    }
     to.losses[r] = (1 - smoothing) * to.losses[r] - smoothing / static_cast<double>(s.classes) * all;
   }
 }
@@ -120,15 +129,14 @@ Divisor divisor_of(const Dense<std::int64_t>& t, const T* w, std::int64_t rows, 
 }
 
 /// What a row's gradient is made of: factor (p mass - even w), and main w less at the target.
-template <class T>
 struct RowGradient {
-  T factor, mass, even, main;
+  double factor, mass, even, main;
 };
 
 /// p, the softmax of a row, becomes its gradient; `step` is the distance of classes.
 template <class T>
 void class_gradient(T* p, std::int64_t classes, std::int64_t step, std::int64_t target, const T* w,
-                    const RowGradient<T>& k) noexcept {
+                    const RowGradient& k) noexcept {
   T& hit = p[target * step];
   const auto along = [&](auto term) {
     if (step == 1)
@@ -136,15 +144,22 @@ void class_gradient(T* p, std::int64_t classes, std::int64_t step, std::int64_t 
     else
       for (std::int64_t c = 0; c < classes; ++c) p[c * step] = term(p[c * step], c);
   };
-  const T own = w ? w[target] : T(1);
-  const T at_target = w ? k.factor * ((hit * k.mass - k.even * own) - k.main * own)
-                        : k.factor * ((hit - k.even) - k.main);
-  if (w && k.even != 0)
-    along([&](T v, std::int64_t c) { return k.factor * (v * k.mass - k.even * w[c]); });
-  else if (w)  // what is infinite in w elsewhere must not meet the 0
-    along([&](T v, std::int64_t) { return k.factor * (v * k.mass); });
-  else
-    along([&](T v, std::int64_t) { return k.factor * (v - k.even); });
+  const T even = static_cast<T>(k.even), main = static_cast<T>(k.main);
+  if (!w) {
+    const T factor = static_cast<T>(k.factor), at_target = factor * ((hit - even) - main);
+    along([&](T v, std::int64_t) { return factor * (v - even); });
+    hit = at_target;
+    return;
+  }
+  // In f64, since the factor and a weight may be far from 1 where their product is not.
+  const double own = static_cast<double>(w[target]), less = k.even == 0 ? 0 : k.even * own;
+  const T at_target = static_cast<T>(k.factor * ((static_cast<double>(hit) * k.mass - less) - k.main * own));
+  if (k.even != 0)
+    along([&](T v, std::int64_t c) {
+      return static_cast<T>(k.factor * (static_cast<double>(v) * k.mass - k.even * static_cast<double>(w[c])));
+    });
+  else  // what is infinite in w elsewhere must not meet the 0
+    along([&](T v, std::int64_t) { return static_cast<T>(k.factor * (static_cast<double>(v) * k.mass)); });
   hit = at_target;
 }
 
@@ -162,7 +177,6 @@ void class_loss_backward_of(const ConstView& g, const ConstView& x, const ConstV
   else
     softmax(x, dst, loss.dim);
   const double spread = loss.smoothing / static_cast<double>(std::max<std::int64_t>(1, s.classes));
-  const T even = static_cast<T>(spread), main = static_cast<T>(1 - loss.smoothing);
   par::chunks(s.rows(), s.grain(), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r) {
       T* row = out + s.start(r);
@@ -170,14 +184,13 @@ void class_loss_backward_of(const ConstView& g, const ConstView& x, const ConstV
         for (std::int64_t c = 0; c < s.classes; ++c) row[c * s.inner] = 0;
         continue;
       }
-      const T own = w ? w[t[r]] : T(1);
+      const double own = w ? static_cast<double>(w[t[r]]) : 1, factor = k.exact(r);
       if (logged) {
-        row[t[r] * s.inner] = -k[r] * own;
+        row[t[r] * s.inner] = static_cast<T>(-factor * own);
         continue;
       }
-      const double rest = spread == 0 ? 0 : spread * weights.sum();
-      const double mass = (1 - loss.smoothing) * static_cast<double>(own) + rest;
-      class_gradient(row, s.classes, s.inner, t[r], w, {k[r], static_cast<T>(mass), even, main});
+      const double main = 1 - loss.smoothing, rest = spread == 0 ? 0 : spread * weights.sum();
+      class_gradient(row, s.classes, s.inner, t[r], w, {factor, main * own + rest, spread, main});
     }
   });
 }

@@ -125,16 +125,17 @@ class RowFactors {
  public:
   RowFactors(const ConstView& g, Divisor d, LossReduction reduction)
       : each_(reduction == LossReduction::none), g_(g) {
-    if (!each_ && reduction == LossReduction::sum) one_ = g_[0];
-    if (!each_ && reduction == LossReduction::mean && d.counted > 0)
-      one_ = static_cast<T>(static_cast<double>(g_[0]) / d.weight);
+    if (!each_ && reduction == LossReduction::sum) one_ = static_cast<double>(g_[0]);
+    if (!each_ && reduction == LossReduction::mean && d.counted > 0) one_ = static_cast<double>(g_[0]) / d.weight;
   }
-  T operator[](std::int64_t r) const noexcept { return each_ ? g_[r] : one_; }
+  T operator[](std::int64_t r) const noexcept { return static_cast<T>(exact(r)); }
+  /// The same for a product with a weight, which may be far from 1: only that need be a T.
+  double exact(std::int64_t r) const noexcept { return each_ ? static_cast<double>(g_[r]) : one_; }
 
  private:
   bool each_;
   Dense<T> g_;
-  T one_ = 0;
+  double one_ = 0;
 };
 
 }  // namespace thalweg::kernels

@@ -28,7 +28,7 @@ void random_integers(const View& dst, std::int64_t low, std::int64_t high, Rando
 /// backward. f32 or f64, equal shapes; dst may be src.
 void dropout(const ConstView& src, const View& dst, double p, RandomKey key) noexcept;
 
-/// The same with one draw for each [n, c] of two or more dimensions, numbered row by row; what is dropped is not read.
+/// The same with one draw for each [n, c] of two or more dimensions, numbered row by row; what is dropped is mostly not read.
 void dropout_channels(const ConstView& src, const View& dst, double p, RandomKey key) noexcept;
 
 }  // namespace thalweg::kernels

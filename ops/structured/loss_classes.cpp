@@ -19,8 +19,8 @@ Tensor row_factors(const Tensor& g, const Tensor& x, const Tensor& target, const
   const int dim = class_dim(x.shape());
   Tensor k = t.reduction == Reduction::none ? unsqueeze(g, dim) : g;
   const Tensor own = weight_of_rows(target, weight, t.ignore_index, x.dtype());
-  if (t.reduction == Reduction::mean) k = k / sum(own).item<double>();
   const Tensor kept = unsqueeze(not_equal(target, like(t.ignore_index, target)), dim);
+  if (t.reduction == Reduction::mean && sum(kept).item<double>() > 0) k = k / sum(own).item<double>();
   if (weight.defined()) {
     const Tensor mass = unsqueeze(own, dim) * (1 - t.label_smoothing);
     k = k * (t.label_smoothing == 0 ? mass : mass + mean(weight) * t.label_smoothing);

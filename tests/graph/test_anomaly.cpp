@@ -51,6 +51,15 @@ TEST_CASE("anomaly: what comes in is not what the op has made") {
   CHECK(says(complaint<ValueError>([&] { infinite - infinite; }), {"sub: the op makes a NaN"}));
 }
 
+TEST_CASE("anomaly: what a derivative reads of its operands is not what it has made") {
+  const Tensor data = from<double>({NAN, -inf}, {2});
+  Tensor w = leaf({1, 1}, {2});
+  const Anomaly guard;
+  sum(data * w).backward();
+  CHECK(std::isnan(at(w.grad(), 0)));
+  CHECK(at(w.grad(), 1) == -inf);
+}
+
 TEST_CASE("anomaly: infinities may be meant") {
   const Tensor x = from<double>({0, 1}, {2});
   const Anomaly guard({.infinity = false});

@@ -117,6 +117,24 @@ TEST_CASE("weighted classes: ignored rows weigh nothing, their gradient is 0 eve
   CHECK(slope(likely, x) == std::vector<double>(6, 0.0));
 }
 
+TEST_CASE("weighted classes: weights far from 1, and classes that weigh nothing") {
+  const Tensor rows = from<std::int64_t>({0, 1}, {2});
+  for (const double weight : {1e-35, 1e35}) {
+    const Tensor w = full({2}, weight, DType::f32);
+    Tensor x = from<float>({1, 2, 3, 1}, {2, 2});
+    const auto plain = [&](const Tensor& at) { return cross_entropy(at, rows) * 1e4; };
+    const auto weighed = [&](const Tensor& at) { return cross_entropy(at, rows, w) * 1e4; };
+    const auto wanted = slope(plain, x), got = slope(weighed, x);
+    for (std::size_t i = 0; i < 4; ++i) CHECK(got[i] == doctest::Approx(wanted[i]).epsilon(1e-5));
+    const auto likely = slope([&](const Tensor& at) { return nll_loss(at, rows, w) * 1e4; }, x);
+    CHECK(likely == slope([&](const Tensor& at) { return nll_loss(at, rows) * 1e4; }, x));
+  }
+  const Tensor impossible = from<float>({0, -std::numeric_limits<float>::infinity()}, {1, 2});
+  const Tensor one = from<std::int64_t>({1}, {1}), none = from<float>({1, 0}, {2});
+  CHECK(cross_entropy(impossible, one, none, {.reduction = Reduction::sum}).item() == 0);
+  CHECK(cross_entropy(impossible, from<std::int64_t>({0}, {1}), none, {.label_smoothing = 0.5}).item() == 0);
+}
+
 TEST_CASE("class indices may be bytes, as image files have them") {
   Generator gen(3);
   const Tensor x = randn({4, 3}, gen), t = from<std::int64_t>({0, 2, 1, 2}, {4}),
